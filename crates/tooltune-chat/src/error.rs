@@ -1,0 +1,168 @@
+//! The crate's error.
+
+use std::path::PathBuf;
+
+use crate::{Diagnostic, JsonError, Role};
+
+/// What can go wrong with conversations, templates, tokenizers and data files.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A role that is not one of [`Role`].
+    #[error("unknown role {role:?}; use system, developer, user, human, assistant, model, tool or function")]
+    UnknownRole {
+        /// The name in the data.
+        role: String,
+    },
+    /// A conversation without a turn.
+    #[error("the conversation has no turn")]
+    EmptyConversation,
+    /// Gemma-2's own template (and the course's) refuses a system message.
+    #[error("System role not supported")]
+    SystemRole,
+    /// Gemma-2's own template refuses roles that do not alternate.
+    #[error("Conversation roles must alternate user/assistant/user/assistant/... (message {index})")]
+    RolesMustAlternate {
+        /// The index of the message, from 0.
+        index: usize,
+    },
+    /// The roles make no sense together.
+    #[error("message {index} ({role}): {rule}")]
+    RoleOrder {
+        /// The index of the message, from 0.
+        index: usize,
+        /// Its role.
+        role: Role,
+        /// The rule that it breaks.
+        rule: &'static str,
+    },
+    /// A declaration of a tool that cannot be used.
+    #[error("a tool declaration cannot be used: {problem}")]
+    BadTool {
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// A call that strict parsing refuses.
+    #[error("{diagnostic}")]
+    CallSyntax {
+        /// What was noticed.
+        diagnostic: Diagnostic,
+    },
+    /// A JSON text or Python literal that cannot be read.
+    #[error(transparent)]
+    Json(#[from] JsonError),
+    /// The tokenizer lacks a control token.
+    #[error("the tokenizer has no control token {token:?}; is it the tokenizer of this model?")]
+    MissingControl {
+        /// The token's text.
+        token: String,
+    },
+    /// The tokenizer can make ids that the model has no row for.
+    #[error(
+        "the tokenizer has {tokenizer} ids, the model's vocabulary only {model}; they do not belong together"
+    )]
+    VocabTooSmall {
+        /// Ids of the tokenizer.
+        tokenizer: usize,
+        /// Rows of the model's embedding.
+        model: usize,
+    },
+    /// An id outside the vocabulary.
+    #[error("the tokenizer has no token with id {id}")]
+    UnknownId {
+        /// The id.
+        id: u32,
+    },
+    /// A text that could only be encoded with a control token in it.
+    #[error("the text would encode to the control token {token:?}")]
+    ControlInText {
+        /// The token's text.
+        token: String,
+    },
+    /// The tokenizer itself failed.
+    #[error("the tokenizer failed: {message}")]
+    Tokenizer {
+        /// Its message.
+        message: String,
+    },
+    /// A tokenizer file that cannot be used.
+    #[error("{}: not a usable tokenizer.json: {message}", path.display())]
+    TokenizerFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// A file that cannot be read.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// A file beyond its limit.
+    #[error("{}: {bytes} bytes, more than the {limit} allowed", path.display())]
+    FileTooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its size.
+        bytes: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// A data file without a conversation.
+    #[error("{}: there is no conversation in it; write one JSON object per line", path.display())]
+    EmptyDataset {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A line of a data file that cannot be used.
+    #[error("{}:{line}: {problem}", path.display())]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        problem: LineProblem,
+    },
+}
+
+/// What can be wrong with a line of a data file.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LineProblem {
+    /// The line is too long.
+    #[error("the line is longer than {limit} bytes; split the conversation, or raise `max_line_bytes`")]
+    TooLong {
+        /// The limit.
+        limit: usize,
+    },
+    /// The line is not UTF-8.
+    #[error("not UTF-8 at byte {offset} of the line; convert the file to UTF-8")]
+    NotUtf8 {
+        /// Bytes of the line before the error.
+        offset: usize,
+    },
+    /// The line is not JSON.
+    #[error("column {}: not valid JSON: {}; write one JSON object per line", .0.column, .0.kind)]
+    NotJson(JsonError),
+    /// The line is not a conversation.
+    #[error("{problem}")]
+    Shape {
+        /// What is wrong and what to do.
+        problem: String,
+    },
+    /// A message cannot be used.
+    #[error("message {index}: {problem}")]
+    Message {
+        /// The index of the message, from 0.
+        index: usize,
+        /// What is wrong and what to do.
+        problem: String,
+    },
+    /// The conversation as a whole cannot be used.
+    #[error("{0}")]
+    Conversation(Box<Error>),
+}

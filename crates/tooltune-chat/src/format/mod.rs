@@ -1,0 +1,41 @@
+//! Call formats: how tools, calls and results are written, and how calls are read back.
+
+mod bare;
+mod diagnostic;
+mod hermes;
+mod hermes_parse;
+mod object_call;
+mod parsed;
+
+pub use diagnostic::{Diagnostic, DiagnosticKind, Severity};
+pub use hermes::{Hermes, HermesDialect};
+pub use parsed::{ParseStatus, Parsed};
+
+use crate::{SegmentContent, ToolCall, ToolDefinition, ToolResult, ToolSchemaStyle};
+
+/// A grammar of tool calls in model text.
+///
+/// Law: writing calls and parsing the text gives the same calls, in order, without diagnostics above
+/// [`Severity::Note`] (ids aside, where the format has none).
+///
+/// Writers return pieces, so that the format's own tags can become single tokens while nothing inside a name, an
+/// argument or a result can. Parsers take a whole model turn; parsing never fails, it reports.
+pub trait ToolCallFormat: Send + Sync {
+    /// The name of the format, as options and reports show it.
+    fn name(&self) -> &str;
+
+    /// The tags that a tokenizer may hold as single tokens.
+    fn special_tokens(&self) -> &[&str];
+
+    /// The declaration of the tools on offer.
+    fn write_tools(&self, tools: &[ToolDefinition], style: ToolSchemaStyle) -> Vec<SegmentContent>;
+
+    /// One call.
+    fn write_call(&self, call: &ToolCall) -> Vec<SegmentContent>;
+
+    /// One result.
+    fn write_result(&self, result: &ToolResult) -> Vec<SegmentContent>;
+
+    /// Reads the calls out of the text of one model turn.
+    fn parse(&self, text: &str) -> Parsed;
+}

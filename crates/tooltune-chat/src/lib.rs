@@ -1,0 +1,87 @@
+//! Conversations and tools to tokens with provenance; generated text to tool calls.
+//!
+//! A language model that calls functions is trained on one long text for each conversation: instructions, tools,
+//! turns, calls, results. This crate makes that text from data, and knows of each token where it came from. A
+//! [`ChatTemplate`] turns a [`Conversation`] into [`Segment`]s (a control token, a tag or text, each with its role,
+//! its kind and its weight in the loss) and [`encode`] turns those into ids, labels and a mask. So the loss mask
+//! is exact, there is one BOS, and **no content can forge a control token**: text is encoded past the tokenizer's
+//! added vocabulary, and control ids come from segments alone.
+//!
+//! In the other direction a [`ToolCallFormat`] reads the calls out of what a model wrote. It never fails and never
+//! evaluates anything: it reports what it repaired and what it gave up.
+//!
+//! What it is not: no tensors, no model, no network, and no Jinja interpreter. The templates are Rust, checked
+//! against the originals.
+//!
+//! ```
+//! use tooltune_chat::{
+//!     ByteTokenizer, ChatTemplate, Conversation, Gemma2Tools, Hermes, Message, Object, TextTokenizer, ToolCall,
+//!     ToolCallFormat, ToolDefinition, Value, encode, segments_to_text,
+//! };
+//!
+//! # fn main() -> Result<(), tooltune_chat::Error> {
+//! let schema = r#"{"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}"#;
+//! let weather = ToolDefinition::new("get_weather", "The weather in a city.", Value::parse_json(schema)?);
+//! let mut arguments = Object::new();
+//! arguments.insert("city", "Paris");
+//! let call = ToolCall::new("get_weather", arguments);
+//! let conversation = Conversation::new(
+//!     vec![weather],
+//!     vec![Message::user("Is it raining in Paris?"), Message::calls(vec![call.clone()])],
+//! );
+//!
+//! let segments = Gemma2Tools::default().render(&conversation, false)?;
+//! assert!(segments_to_text(&segments).ends_with(
+//!     "<start_of_turn>model\n<tool_call>\n{\"name\": \"get_weather\", \"arguments\": {\"city\": \"Paris\"}}\n\
+//!      </tool_call><end_of_turn>\n"
+//! ));
+//!
+//! let tokenizer = ByteTokenizer::default();
+//! let chat = encode(&segments, &tokenizer)?;
+//! let trained: Vec<u32> = chat.labels().into_iter().filter_map(|label| label.try_into().ok()).collect();
+//! let written = tokenizer.decode_for(&trained, &Hermes::json())?;
+//! assert_eq!(Hermes::json().parse(&written).calls, [call]);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | module | what is in it |
+//! |---|---|
+//! | `value` | [`Value`], [`Number`], [`Object`]: JSON with key order, `5` ≠ `5.0`, big integers; JSON and Python texts |
+//! | `role`, `message`, `conversation`, `tool` | [`Role`], [`Message`], [`Conversation`], [`ToolDefinition`], [`ToolCall`], [`ToolResult`] |
+//! | `segment`, `encode` | [`Segment`], [`SegmentKind`], [`encode`], [`EncodedChat`] |
+//! | `template` | [`ChatTemplate`]: [`Gemma2`], [`Gemma2Tools`], [`Course`]; [`LossOn`] |
+//! | `format` | [`ToolCallFormat`]: [`Hermes`] in two dialects; [`Parsed`], [`Diagnostic`] |
+//! | `tokenizer` | [`TextTokenizer`]: [`HfTokenizer`], [`ByteTokenizer`] |
+//! | `read` | [`read_jsonl`]: the course's and OpenAI's layouts |
+
+mod conversation;
+mod encode;
+mod error;
+mod format;
+mod message;
+mod read;
+mod role;
+mod segment;
+mod template;
+mod tokenizer;
+mod tool;
+mod value;
+
+pub use conversation::Conversation;
+pub use encode::{EncodedChat, IGNORE_INDEX, encode};
+pub use error::{Error, LineProblem};
+pub use format::{
+    Diagnostic, DiagnosticKind, Hermes, HermesDialect, ParseStatus, Parsed, Severity, ToolCallFormat,
+};
+pub use message::Message;
+pub use read::{ReadMode, ReadOptions, ReadReport, read_jsonl, read_jsonl_with_report};
+pub use role::Role;
+pub use segment::{Segment, SegmentContent, SegmentKind, segments_to_text};
+pub use template::{
+    BOS, COURSE_THINK_SENTENCE, ChatTemplate, Course, END_OF_TURN, EOS, Gemma2, Gemma2Tools, LossOn,
+    START_OF_TURN, course_messages,
+};
+pub use tokenizer::{ByteTokenizer, HfTokenizer, MAX_TOKENIZER_BYTES, TextToken, TextTokenizer};
+pub use tool::{ToolCall, ToolDefinition, ToolResult, ToolSchemaStyle};
+pub use value::{JsonError, JsonErrorKind, JsonOptions, MAX_DEPTH, Number, Object, Value};

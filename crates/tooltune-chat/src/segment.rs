@@ -1,0 +1,103 @@
+//! Segments: the pieces of a rendered conversation, each with where it came from.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Role;
+
+/// What a piece of a rendered conversation is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum SegmentKind {
+    /// Scaffolding: the beginning of the sequence and the headers of turns.
+    Control,
+    /// Instructions.
+    System,
+    /// Declarations of tools.
+    Tools,
+    /// What the user said.
+    User,
+    /// The model's thinking, with its tags.
+    Think,
+    /// A call of the model, with its tags.
+    Call,
+    /// What a tool answered.
+    ToolResult,
+    /// What the model said.
+    Answer,
+    /// The end of a turn.
+    EndOfTurn,
+}
+
+impl SegmentKind {
+    /// Every kind, in the order in which a conversation shows them.
+    pub const ALL: [Self; 9] = [
+        Self::Control,
+        Self::System,
+        Self::Tools,
+        Self::User,
+        Self::Think,
+        Self::Call,
+        Self::ToolResult,
+        Self::Answer,
+        Self::EndOfTurn,
+    ];
+
+    /// A short name for tables.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Control => "control",
+            Self::System => "system",
+            Self::Tools => "tools",
+            Self::User => "user",
+            Self::Think => "think",
+            Self::Call => "call",
+            Self::ToolResult => "tool result",
+            Self::Answer => "answer",
+            Self::EndOfTurn => "end of turn",
+        }
+    }
+}
+
+/// What a segment holds. The three cases are what keeps content from forging control tokens: only a template or
+/// a call format makes [`SegmentContent::Control`] and [`SegmentContent::Tag`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SegmentContent {
+    /// A control token by its text; encoding fails where the tokenizer lacks it.
+    Control(String),
+    /// A tag of a call format, as `<tool_call>`: one token where the tokenizer has it as a control token, plain
+    /// text where it has not.
+    Tag(String),
+    /// Text; never encodes to a control token, whatever it says.
+    Text(String),
+}
+
+impl SegmentContent {
+    /// The text that the segment stands for.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Control(s) | Self::Tag(s) | Self::Text(s) => s,
+        }
+    }
+}
+
+/// A piece of a rendered conversation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Segment {
+    /// The piece itself.
+    pub content: SegmentContent,
+    /// The role of the message it belongs to; `None` outside turns.
+    pub role: Option<Role>,
+    /// What it is for.
+    pub kind: SegmentKind,
+    /// The weight of its tokens in the loss; 0 is not trained.
+    pub weight: f32,
+}
+
+/// The text of a rendered conversation, control tokens included: what a Jinja template would print.
+#[must_use]
+pub fn segments_to_text(segments: &[Segment]) -> String {
+    segments.iter().map(|segment| segment.content.as_str()).collect()
+}

@@ -1,0 +1,43 @@
+//! One decoder layer.
+
+use burn::module::Module;
+use burn::tensor::{Bool, Tensor};
+use tooltune_lm::{KvCache, Projection};
+
+use crate::attention::{Gemma2Attention, Rotary};
+use crate::mlp::Gemma2Mlp;
+use crate::rms_norm::GemmaRmsNorm;
+
+/// Attention and feed-forward, each between two norms and added to the residual stream.
+#[derive(Module, Debug)]
+pub struct Gemma2DecoderLayer<P: Module> {
+    /// Attention.
+    pub self_attn: Gemma2Attention<P>,
+    /// Feed-forward.
+    pub mlp: Gemma2Mlp<P>,
+    /// Before attention.
+    pub input_layernorm: GemmaRmsNorm,
+    /// After attention, before the residual addition.
+    pub post_attention_layernorm: GemmaRmsNorm,
+    /// Before feed-forward.
+    pub pre_feedforward_layernorm: GemmaRmsNorm,
+    /// After feed-forward, before the residual addition.
+    pub post_feedforward_layernorm: GemmaRmsNorm,
+}
+
+impl<P: Projection> Gemma2DecoderLayer<P> {
+    /// `[batch, seq, hidden] → [batch, seq, hidden]`; see [`Gemma2Attention::forward`] for the other arguments.
+    pub fn forward(
+        &self,
+        x: Tensor<3>,
+        rotary: &Rotary,
+        hidden_keys: Option<&Tensor<4, Bool>>,
+        cache: Option<(&mut KvCache, usize)>,
+    ) -> Tensor<3> {
+        let attended =
+            self.self_attn.forward(self.input_layernorm.forward(x.clone()), rotary, hidden_keys, cache);
+        let x = x + self.post_attention_layernorm.forward(attended);
+        let transformed = self.mlp.forward(self.pre_feedforward_layernorm.forward(x.clone()));
+        x + self.post_feedforward_layernorm.forward(transformed)
+    }
+}

@@ -1,0 +1,141 @@
+//! Backward steps of the fused kernels.
+
+use burn::backend::Autodiff;
+use burn::backend::autodiff::NodeId;
+use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::tensor::{BoolTensor, FloatTensor};
+
+use super::attention::Scaling;
+use super::{AttentionState, Fused, FusedGrad};
+
+#[derive(Debug)]
+struct Geglu;
+
+impl<B: Fused + FusedGrad> Backward<B, 2> for Geglu {
+    type State = (FloatTensor<B>, FloatTensor<B>);
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = grads.consume::<B>(&ops.node);
+        let parents = ops.parents.map(|node| node.map(|node| node.id));
+        let (gate, up) = ops.state;
+        register::<B, 2>(grads, parents, B::geglu_grad(gate, up, grad));
+    }
+}
+
+#[derive(Debug)]
+struct Attention;
+
+impl<B: Fused + FusedGrad> Backward<B, 3> for Attention {
+    type State = AttentionState<B>;
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = grads.consume::<B>(&ops.node);
+        let parents = ops.parents.map(|node| node.map(|node| node.id));
+        register::<B, 3>(grads, parents, B::attention_grad(ops.state, grad));
+    }
+}
+
+#[derive(Debug)]
+struct RmsNorm;
+
+impl<B: Fused + FusedGrad> Backward<B, 2> for RmsNorm {
+    type State = (FloatTensor<B>, FloatTensor<B>, f32);
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = grads.consume::<B>(&ops.node);
+        let ([x_node, weight_node], (x, weight, eps)) = (ops.parents, ops.state);
+        // A frozen weight costs nothing.
+        if let Some(node) = weight_node {
+            grads.register::<B>(node.id, B::rms_norm_weight_grad(x.clone(), eps, grad.clone()));
+        }
+        if let Some(node) = x_node {
+            grads.register::<B>(node.id, B::rms_norm_grad(x, weight, eps, grad));
+        }
+    }
+}
+
+#[derive(Debug)]
+struct RotateHalf;
+
+impl<B: Fused + FusedGrad> Backward<B, 1> for RotateHalf {
+    type State = (FloatTensor<B>, FloatTensor<B>);
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = grads.consume::<B>(&ops.node);
+        let (cos, sin) = ops.state;
+        if let [Some(node)] = ops.parents {
+            grads.register::<B>(node.id, B::rotate_half_grad(cos, sin, grad));
+        }
+    }
+}
+
+/// Hands each gradient to the input it belongs to, if that one is tracked.
+fn register<B: Fused, const N: usize>(
+    grads: &mut Gradients,
+    parents: [Option<NodeId>; N],
+    values: [FloatTensor<B>; N],
+) {
+    for (parent, value) in parents.into_iter().zip(values) {
+        if let Some(id) = parent {
+            grads.register::<B>(id, value);
+        }
+    }
+}
+
+impl<B: Fused + FusedGrad, S: CheckpointStrategy> Fused for Autodiff<B, S> {
+    fn geglu(gate: FloatTensor<Self>, up: FloatTensor<Self>) -> FloatTensor<Self> {
+        let nodes = [gate.node(), up.node()];
+        let (gate, up) = (gate.into_primitive(), up.into_primitive());
+        match Geglu.prepare::<S>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish((gate.clone(), up.clone()), B::geglu(gate, up)),
+            OpsKind::UnTracked(prep) => prep.finish(B::geglu(gate, up)),
+        }
+    }
+
+    fn grouped_attention(
+        q: FloatTensor<Self>,
+        k: FloatTensor<Self>,
+        v: FloatTensor<Self>,
+        mask: BoolTensor<Self>,
+        scaling: Scaling,
+    ) -> FloatTensor<Self> {
+        let nodes = [q.node(), k.node(), v.node()];
+        let qkv = [q, k, v].map(|tensor| tensor.into_primitive());
+        match Attention.prepare::<S>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => {
+                let (out, stats) = B::attention_with_stats(qkv.clone(), mask.clone(), scaling);
+                prep.finish(AttentionState { qkv, mask, stats, scaling }, out)
+            }
+            OpsKind::UnTracked(prep) => {
+                let [q, k, v] = qkv;
+                prep.finish(B::grouped_attention(q, k, v, mask, scaling))
+            }
+        }
+    }
+
+    fn gemma_rms_norm(x: FloatTensor<Self>, weight: FloatTensor<Self>, eps: f32) -> FloatTensor<Self> {
+        let nodes = [x.node(), weight.node()];
+        let (x, weight) = (x.into_primitive(), weight.into_primitive());
+        match RmsNorm.prepare::<S>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => {
+                prep.finish((x.clone(), weight.clone(), eps), B::gemma_rms_norm(x, weight, eps))
+            }
+            OpsKind::UnTracked(prep) => prep.finish(B::gemma_rms_norm(x, weight, eps)),
+        }
+    }
+
+    fn rotate_half(
+        x: FloatTensor<Self>,
+        cos: FloatTensor<Self>,
+        sin: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        let nodes = [x.node()];
+        let (x, cos, sin) = (x.into_primitive(), cos.into_primitive(), sin.into_primitive());
+        match RotateHalf.prepare::<S>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish((cos.clone(), sin.clone()), B::rotate_half(x, cos, sin)),
+            OpsKind::UnTracked(prep) => prep.finish(B::rotate_half(x, cos, sin)),
+        }
+    }
+}

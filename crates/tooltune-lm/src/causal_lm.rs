@@ -1,0 +1,89 @@
+//! The trait of a decoder-only language model.
+
+use burn::module::Module;
+use burn::tensor::{Device, Int, Tensor};
+
+use crate::{KvCache, TokenBatch};
+
+/// The output head: `logits = softcap(hidden · weightᵀ)`.
+#[derive(Clone, Debug)]
+pub struct Head {
+    /// `[vocab, hidden]`; the embedding itself when the two are tied.
+    pub weight: Tensor<2>,
+    /// `cap · tanh(logits / cap)`, when set.
+    pub softcap: Option<f64>,
+}
+
+/// A decoder-only language model, one stage at a time.
+///
+/// Trainers and generation are written against the stages, so that they can skip the head where no loss is wanted, or keep only what they
+/// need between layers. [`forward`](Self::forward) strings them together.
+pub trait CausalLm: Module {
+    /// What the layers need besides the residual stream (rotary tables, masks), made once per batch.
+    type Context;
+
+    /// Size of the vocabulary.
+    fn vocab_size(&self) -> usize;
+
+    /// Number of decoder layers.
+    fn num_layers(&self) -> usize;
+
+    /// The device that the weights are on.
+    fn device(&self) -> Device;
+
+    /// Prepares a batch that continues what is in `cache`.
+    fn context(&self, batch: &TokenBatch, cache: Option<&KvCache>) -> Self::Context;
+
+    /// `[batch, seq]` ids → `[batch, seq, hidden]`, scaled as the model wants it.
+    fn embed(&self, ids: Tensor<2, Int>) -> Tensor<3>;
+
+    /// One decoder layer on the residual stream, `[batch, seq, hidden]`.
+    fn decoder_layer(
+        &self,
+        index: usize,
+        hidden: Tensor<3>,
+        context: &Self::Context,
+        cache: Option<&mut KvCache>,
+    ) -> Tensor<3>;
+
+    /// The norm after the last layer, `[batch, seq, hidden]`.
+    fn final_norm(&self, hidden: Tensor<3>) -> Tensor<3>;
+
+    /// The output head.
+    fn head(&self) -> Head;
+
+    /// Everything before the head: `[batch, seq, hidden]` after the final norm.
+    fn hidden_states(&self, batch: &TokenBatch, mut cache: Option<&mut KvCache>) -> Tensor<3> {
+        let context = self.context(batch, cache.as_deref());
+        let mut hidden = self.embed(batch.ids_tensor(&self.device()));
+        for index in 0..self.num_layers() {
+            hidden = self.decoder_layer(index, hidden, &context, cache.as_deref_mut());
+        }
+        if let Some(cache) = cache {
+            cache.advance(batch);
+        }
+        self.final_norm(hidden)
+    }
+
+    /// `[rows, hidden]` after the final norm → `[rows, vocab]` logits.
+    fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
+        let head = self.head();
+        let weight = if head.weight.dtype() == hidden.dtype() {
+            head.weight
+        } else {
+            head.weight.cast(hidden.dtype())
+        };
+        let logits = hidden.matmul(weight.transpose());
+        match head.softcap {
+            Some(cap) => logits.div_scalar(cap).tanh().mul_scalar(cap),
+            None => logits,
+        }
+    }
+
+    /// All logits, `[batch, seq, vocab]`. Training and generation never need them all: they call the stages.
+    fn forward(&self, batch: &TokenBatch) -> Tensor<3> {
+        let hidden = self.hidden_states(batch, None);
+        let [rows, seq, width] = hidden.dims();
+        self.logits(hidden.reshape([rows * seq, width])).reshape([rows, seq, self.vocab_size()])
+    }
+}

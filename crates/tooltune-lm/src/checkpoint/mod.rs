@@ -1,0 +1,12 @@
+//! Checkpoints: safetensors files and Hugging Face folders, read tensor by tensor through a memory map, and written.
+//!
+//! Nothing from a file is trusted: headers are bounded before they are parsed, duplicate names, dtypes other than f32 / f16 / bf16 and
+//! shard names that could leave the folder are refused.
+
+mod folder;
+mod tensor_file;
+mod write;
+
+pub use folder::Checkpoint;
+pub use tensor_file::{MAX_HEADER_BYTES, MAX_TENSORS, TensorFile};
+pub use write::{NamedTensor, write_safetensors};

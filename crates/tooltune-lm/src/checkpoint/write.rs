@@ -1,0 +1,95 @@
+//! Writing safetensors files.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fmt;
+use std::fs::{self, File};
+use std::path::Path;
+
+use burn::tensor::{DType, TensorData};
+use safetensors::{Dtype, View};
+
+use crate::Error;
+
+/// A tensor to be written: its values are only fetched when their turn comes.
+pub struct NamedTensor {
+    name: String,
+    shape: Vec<usize>,
+    dtype: DType,
+    read: Box<dyn Fn() -> TensorData>,
+}
+
+impl NamedTensor {
+    /// A tensor of the given name, shape and dtype (f32, f16 or bf16), whose values `read` fetches in any float dtype.
+    pub fn new(
+        name: impl Into<String>,
+        shape: impl Into<Vec<usize>>,
+        dtype: DType,
+        read: impl Fn() -> TensorData + 'static,
+    ) -> Self {
+        Self { name: name.into(), shape: shape.into(), dtype, read: Box::new(read) }
+    }
+
+    /// The name in the file.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl fmt::Debug for NamedTensor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NamedTensor")
+            .field("name", &self.name)
+            .field("shape", &self.shape)
+            .finish_non_exhaustive()
+    }
+}
+
+impl View for &NamedTensor {
+    fn dtype(&self) -> Dtype {
+        match self.dtype {
+            DType::BF16 => Dtype::BF16,
+            DType::F16 => Dtype::F16,
+            _ => Dtype::F32,
+        }
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        let dtype = if matches!(self.dtype, DType::BF16 | DType::F16) { self.dtype } else { DType::F32 };
+        Cow::Owned((self.read)().convert_dtype(dtype).as_bytes().to_vec())
+    }
+
+    fn data_len(&self) -> usize {
+        self.shape.iter().product::<usize>() * View::dtype(self).bitsize() / 8
+    }
+}
+
+/// Writes `tensors` to `path`: first under a temporary name beside it, flushed to the disk, then renamed, so that `path` never holds a part.
+///
+/// # Errors
+/// [`Error::Io`] and [`Error::InvalidSafetensors`]; the temporary file is removed.
+pub fn write_safetensors(path: impl AsRef<Path>, tensors: &[NamedTensor]) -> Result<(), Error> {
+    let path = path.as_ref();
+    let temporary = path.with_extension("safetensors.tmp");
+    let write = || {
+        // transformers and PEFT refuse a file without this entry.
+        let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+        let named = tensors.iter().map(|tensor| (tensor.name.as_str(), tensor));
+        safetensors::serialize_to_file(named, Some(metadata), &temporary).map_err(|source| {
+            Error::InvalidSafetensors {
+                path: path.to_owned(),
+                rule: format!("could not be written: {source}"),
+            }
+        })?;
+        File::open(&temporary).and_then(|file| file.sync_all()).map_err(Error::io(&temporary))?;
+        fs::rename(&temporary, path).map_err(Error::io(path))
+    };
+    write().inspect_err(|_| {
+        // The first error is the one to report.
+        let _ = fs::remove_file(&temporary);
+    })
+}

@@ -1,0 +1,47 @@
+//! What a causal language model is, here: the traits that models, adapters, trainers and generation share.
+//!
+//! A model implements [`CausalLm`] (embed, one decoder layer at a time, final norm, head) and [`MapProjections`] (the one seam that
+//! adapters use); in return it gets [`generate`], batches with padding or packing ([`TokenBatch`]), a [`KvCache`] and checkpoint
+//! files ([`Checkpoint`]).
+//!
+//! What it is not: a model (see `tooltune-gemma2`), a trainer (`tooltune-sft`), or anything that knows about text.
+//!
+//! ```
+//! use tooltune_lm::{Padding, TokenBatch};
+//!
+//! let batch = TokenBatch::padded(&[vec![2, 7, 9], vec![2, 7]], Padding::Left, 0);
+//! assert_eq!((batch.batch(), batch.seq()), (2, 3));
+//! assert_eq!(batch.ids(), [2, 7, 9, 0, 2, 7]);
+//! assert_eq!(batch.positions(), [0, 1, 2, 0, 0, 1]);
+//! ```
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`batch`] | token ids, positions and document numbers of a batch, on the host |
+//! | [`cache`] | keys and values of the tokens already seen |
+//! | [`causal_lm`] | the trait of a decoder-only language model |
+//! | [`checkpoint`] | safetensors files and folders, read through a memory map, and written |
+//! | [`generation`] | decoding: an iterator of tokens, and whole batches |
+//! | [`mask`] | which key a query may see |
+//! | [`projection`] | bias-free linear maps and the seam that swaps them |
+//! | [`sampling`] | from logits to a token |
+
+pub mod batch;
+pub mod cache;
+pub mod causal_lm;
+pub mod checkpoint;
+mod error;
+pub mod generation;
+pub mod mask;
+pub mod projection;
+pub mod sampling;
+
+pub use batch::{Padding, TokenBatch};
+pub use cache::KvCache;
+pub use causal_lm::{CausalLm, Head};
+pub use checkpoint::{Checkpoint, TensorFile, write_safetensors};
+pub use error::Error;
+pub use generation::{FinishReason, Generation, GenerationConfig, generate, generate_batch};
+pub use mask::AttentionMask;
+pub use projection::{Linear, MapProjections, Projection};
+pub use sampling::{Sampler, SamplingConfig};

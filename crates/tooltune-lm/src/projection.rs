@@ -1,0 +1,81 @@
+//! Projections: the bias-free linear maps of a transformer, and the seam through which adapters replace them.
+
+use burn::module::{Initializer, Module, ModuleDisplay, Param};
+use burn::tensor::{Device, Tensor};
+
+/// A learned linear map over the last axis: `[rows, in_features] → [rows, out_features]`.
+///
+/// Implemented by the plain [`Linear`] and by adapted projections. "Is this model adapted?" is thereby a question of type.
+pub trait Projection: Module + ModuleDisplay {
+    /// Applies the map to every row of `x`, `[rows, in_features]`; gives `[rows, out_features]`.
+    fn project(&self, x: Tensor<2>) -> Tensor<2>;
+
+    /// `[in_features, out_features]`.
+    fn features(&self) -> [usize; 2];
+
+    /// [`project`](Self::project) on `[batch, seq, in_features]`.
+    ///
+    /// The rows are flattened first: a three-dimensional product would copy the whole transposed weight at every call.
+    fn project_3d(&self, x: Tensor<3>) -> Tensor<3> {
+        let [batch, seq, width] = x.dims();
+        let [_, out] = self.features();
+        self.project(x.reshape([batch * seq, width])).reshape([batch, seq, out])
+    }
+}
+
+/// `y = x Wᵀ` with `W` stored as in a checkpoint, `[out_features, in_features]`, and no bias.
+#[derive(Module, Debug)]
+pub struct Linear {
+    /// `[out_features, in_features]`.
+    pub weight: Param<Tensor<2>>,
+}
+
+impl Linear {
+    /// Takes over `weight`, `[out_features, in_features]`.
+    pub fn from_weight(weight: Tensor<2>) -> Self {
+        Self { weight: Param::from_tensor(weight) }
+    }
+
+    /// Draws a weight from a normal distribution with mean 0 and standard deviation `std`.
+    pub fn random(in_features: usize, out_features: usize, std: f64, device: &Device) -> Self {
+        let initializer = Initializer::Normal { mean: 0.0, std };
+        Self { weight: initializer.init([out_features, in_features], device) }
+    }
+}
+
+impl Projection for Linear {
+    fn project(&self, x: Tensor<2>) -> Tensor<2> {
+        let weight = self.weight.val();
+        // A checkpoint may be kept in bf16 while activations are f32: the product runs in the activations' type.
+        let weight = if weight.dtype() == x.dtype() { weight } else { weight.cast(x.dtype()) };
+        x.matmul(weight.transpose())
+    }
+
+    fn features(&self) -> [usize; 2] {
+        let [out_features, in_features] = self.weight.lazy_shape().dims();
+        [in_features, out_features]
+    }
+}
+
+/// A model whose projections can be looked at and exchanged for another kind.
+///
+/// Paths are those of the checkpoint without the `.weight`, for example `model.layers.0.self_attn.q_proj`, and come in the order of the
+/// forward pass.
+pub trait MapProjections: Sized {
+    /// The kind of projection the model has now.
+    type Projection: Projection;
+    /// The same model with projections of kind `Q`.
+    type With<Q: Projection>: MapProjections<Projection = Q>;
+
+    /// Replaces every projection by what `f` makes of it; stops at the first error.
+    ///
+    /// # Errors
+    /// The first error that `f` returns.
+    fn map_projections<Q: Projection, E>(
+        self,
+        f: &mut dyn FnMut(&str, Self::Projection) -> Result<Q, E>,
+    ) -> Result<Self::With<Q>, E>;
+
+    /// Shows every projection to `f`.
+    fn visit_projections(&self, f: &mut dyn FnMut(&str, &Self::Projection));
+}

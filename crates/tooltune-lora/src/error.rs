@@ -1,0 +1,60 @@
+//! What can go wrong in this crate.
+
+use std::path::PathBuf;
+
+/// An error of `tooltune-lora`.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A field of the adapter's config is out of range.
+    #[error("adapter config: {field} is {value}: {rule}")]
+    InvalidConfig {
+        /// The key of `adapter_config.json`.
+        field: &'static str,
+        /// Its value.
+        value: String,
+        /// What it must satisfy.
+        rule: String,
+    },
+    /// The adapter uses a feature of PEFT that is not implemented.
+    #[error("{path}: {key} = {value} is not supported; this version reads plain LoRA on linear projections")]
+    Unsupported {
+        /// The file.
+        path: PathBuf,
+        /// The key of `adapter_config.json`.
+        key: String,
+        /// Its value.
+        value: String,
+    },
+    /// `adapter_config.json` is not readable.
+    #[error("{path}: {reason}")]
+    ConfigFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// No projection of the model is among the target modules.
+    #[error("target_modules {targets:?} match no projection of the model; it has, for example, {example}")]
+    NoTarget {
+        /// The configured targets.
+        targets: Vec<String>,
+        /// A projection that the model has.
+        example: String,
+    },
+    /// The weights are not those of this model.
+    #[error("the adapter has weights for {path}, of shape A {a:?} and B {b:?}, but {problem}")]
+    Mismatch {
+        /// The projection.
+        path: String,
+        /// Shape of A, `[r, in]`.
+        a: [usize; 2],
+        /// Shape of B, `[out, r]`.
+        b: [usize; 2],
+        /// What does not fit.
+        problem: String,
+    },
+    /// Reading or writing tensors failed.
+    #[error(transparent)]
+    Lm(#[from] tooltune_lm::Error),
+}

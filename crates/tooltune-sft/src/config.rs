@@ -1,0 +1,143 @@
+//! The settings of a run.
+
+use burn::optim::{AdamWConfig, ModuleOptimizer};
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, ScheduleConfig};
+
+/// How much goes into one forward pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BatchSize {
+    /// This many samples (`per_device_train_batch_size` of transformers).
+    Samples(usize),
+    /// As many samples as fit into this many tokens, padding included; at least one.
+    Tokens(usize),
+}
+
+impl BatchSize {
+    /// Do `samples` rows of `width` tokens fit?
+    pub fn has_room(self, samples: usize, width: usize) -> bool {
+        match self {
+            Self::Samples(limit) => samples <= limit,
+            Self::Tokens(budget) => samples * width <= budget,
+        }
+    }
+}
+
+/// AdamW (Loshchilov & Hutter, 2019) with torch's defaults.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OptimizerConfig {
+    /// Decay of the first moment.
+    pub adam_beta1: f32,
+    /// Decay of the second moment.
+    pub adam_beta2: f32,
+    /// Added to the root of the second moment.
+    pub adam_epsilon: f32,
+    /// Decoupled weight decay.
+    pub weight_decay: f32,
+}
+
+impl Default for OptimizerConfig {
+    fn default() -> Self {
+        Self { adam_beta1: 0.9, adam_beta2: 0.999, adam_epsilon: 1e-8, weight_decay: 0.01 }
+    }
+}
+
+impl OptimizerConfig {
+    /// The optimizer, for all parameters.
+    pub fn build(&self) -> ModuleOptimizer {
+        AdamWConfig::new()
+            .with_beta_1(self.adam_beta1)
+            .with_beta_2(self.adam_beta2)
+            .with_epsilon(self.adam_epsilon)
+            .with_weight_decay(self.weight_decay)
+            .init()
+    }
+}
+
+/// The settings of a run; the names are those of transformers' `TrainingArguments` where it has them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrainingConfig {
+    /// Seed of the shuffle and of dropout.
+    pub seed: u64,
+    /// Passes over the samples, unless `max_steps` is set.
+    pub num_train_epochs: usize,
+    /// Optimizer steps, over as many epochs as that takes.
+    pub max_steps: Option<usize>,
+    /// Size of a micro-batch.
+    pub batch_size: BatchSize,
+    /// Micro-batches in a step.
+    pub gradient_accumulation_steps: usize,
+    /// Put samples of similar length together.
+    pub group_by_length: bool,
+    /// Shuffle each epoch.
+    pub shuffle: bool,
+    /// Longer samples are dropped, and counted.
+    pub max_length: usize,
+    /// Global gradient norm above which gradients are scaled down.
+    pub max_grad_norm: f64,
+    /// Learning rate.
+    pub schedule: ScheduleConfig,
+    /// Optimizer.
+    pub optimizer: OptimizerConfig,
+    /// Evaluate every so many steps; at the end in any case, when there are evaluation samples.
+    pub eval_steps: Option<usize>,
+}
+
+impl Default for TrainingConfig {
+    /// What the course trains with: batch 1, accumulation 4, lr 1e-4, cosine with 10 % warm-up, weight decay 0.1, norm 1, one epoch.
+    fn default() -> Self {
+        Self {
+            seed: 42,
+            num_train_epochs: 1,
+            max_steps: None,
+            batch_size: BatchSize::Samples(1),
+            gradient_accumulation_steps: 4,
+            group_by_length: false,
+            shuffle: true,
+            max_length: 2048,
+            max_grad_norm: 1.0,
+            schedule: ScheduleConfig::default(),
+            optimizer: OptimizerConfig { weight_decay: 0.1, ..OptimizerConfig::default() },
+            eval_steps: None,
+        }
+    }
+}
+
+impl TrainingConfig {
+    /// Checks every field.
+    ///
+    /// # Errors
+    /// [`Error::InvalidConfig`] names the setting that is out of range.
+    pub fn validate(&self) -> Result<(), Error> {
+        let batch = match self.batch_size {
+            BatchSize::Samples(count) | BatchSize::Tokens(count) => count,
+        };
+        let at_least_one = [
+            ("batch_size", batch),
+            ("gradient_accumulation_steps", self.gradient_accumulation_steps),
+            ("max_length", self.max_length),
+            ("num_train_epochs", self.num_train_epochs),
+            ("max_steps", self.max_steps.unwrap_or(1)),
+            ("eval_steps", self.eval_steps.unwrap_or(1)),
+        ];
+        for (field, value) in at_least_one {
+            if value == 0 {
+                return Err(Error::InvalidConfig { field, rule: "must be at least 1" });
+            }
+        }
+        if !(self.max_grad_norm > 0.0) {
+            return Err(Error::InvalidConfig { field: "max_grad_norm", rule: "must be positive" });
+        }
+        let OptimizerConfig { adam_beta1, adam_beta2, adam_epsilon, weight_decay } = self.optimizer;
+        let betas = [adam_beta1, adam_beta2].iter().all(|beta| (0.0..1.0).contains(beta));
+        if !(betas && adam_epsilon > 0.0 && weight_decay >= 0.0) {
+            let rule = "needs betas in [0, 1), a positive epsilon and a weight decay that is not negative";
+            return Err(Error::InvalidConfig { field: "optimizer", rule });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,89 @@
+//! Cross-entropy through a soft-capped head, in chunks of rows, loss and gradient together.
+//!
+//! The logits of one chunk exist at a time, `[chunk, vocab]`; those of all tokens never do.
+
+use burn::tensor::{DType, IndexingUpdateOp, Int, Tensor};
+use tooltune_lm::Head;
+
+/// The loss and its gradients, all untracked.
+#[derive(Clone, Debug)]
+pub struct ChunkedLoss {
+    /// Sum of the weighted losses of each chunk.
+    pub chunk_sums: Vec<Tensor<1>>,
+    /// Gradient of the sum with respect to the hidden rows, `[rows, hidden]`, when asked for.
+    pub hidden_gradient: Option<Tensor<2>>,
+    /// Gradient with respect to the head's weight, `[vocab, hidden]`, when asked for.
+    pub weight_gradient: Option<Tensor<2>>,
+}
+
+/// Which gradients are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gradients {
+    /// Only the loss.
+    None,
+    /// With respect to the hidden rows: the head is frozen.
+    Hidden,
+    /// With respect to the hidden rows and the head: full training.
+    HiddenAndWeight,
+}
+
+/// `Σ weightᵢ · −log softmax(cap · tanh(hᵢ Wᵀ / cap))[targetᵢ]` over untracked tensors: `hidden` `[rows, hidden]`, `targets` and `weights`
+/// `[rows]`.
+pub fn chunked_cross_entropy(
+    hidden: &Tensor<2>,
+    head: &Head,
+    targets: &Tensor<1, Int>,
+    weights: &Tensor<1>,
+    chunk_rows: usize,
+    gradients: Gradients,
+) -> ChunkedLoss {
+    let [rows, _] = hidden.dims();
+    let weight = if head.weight.dtype() == hidden.dtype() {
+        head.weight.clone()
+    } else {
+        head.weight.clone().cast(hidden.dtype())
+    };
+    let mut out = ChunkedLoss { chunk_sums: Vec::new(), hidden_gradient: None, weight_gradient: None };
+    let mut hidden_gradients = Vec::new();
+    for start in (0..rows).step_by(chunk_rows.max(1)) {
+        let count = chunk_rows.max(1).min(rows - start);
+        let h = hidden.clone().narrow(0, start, count);
+        let target = targets.clone().narrow(0, start, count).reshape([count, 1]);
+        let row_weight = weights.clone().narrow(0, start, count).reshape([count, 1]);
+        let raw = h.clone().matmul(weight.clone().transpose());
+        // With a cap, t = tanh(raw / cap) is kept: the derivative of the cap is 1 − t².
+        let (logits, tanh) = match head.softcap {
+            Some(cap) => {
+                let t = raw.div_scalar(cap).tanh();
+                (t.clone().mul_scalar(cap), Some(t))
+            }
+            None => (raw, None),
+        };
+        let max = logits.clone().max_dim(1);
+        let exp = (logits.clone() - max.clone()).exp();
+        let sum = exp.clone().sum_dim(1);
+        let loss = sum.clone().log() + max - logits.gather(1, target.clone());
+        out.chunk_sums.push((loss * row_weight.clone()).sum());
+        if gradients == Gradients::None {
+            continue;
+        }
+        let minus_one = Tensor::full([count, 1], -1.0, (&h.device(), DType::F32));
+        let d_logits = (exp / sum).scatter(1, target, minus_one, IndexingUpdateOp::Add) * row_weight;
+        let d_raw = match tanh {
+            Some(t) => d_logits * (t.square().neg() + 1.0),
+            None => d_logits,
+        };
+        hidden_gradients.push(d_raw.clone().matmul(weight.clone()));
+        if gradients == Gradients::HiddenAndWeight {
+            let part = d_raw.transpose().matmul(h);
+            out.weight_gradient = Some(match out.weight_gradient.take() {
+                Some(sum) => sum + part,
+                None => part,
+            });
+        }
+    }
+    if !hidden_gradients.is_empty() {
+        out.hidden_gradient = Some(Tensor::cat(hidden_gradients, 0));
+    }
+    out
+}

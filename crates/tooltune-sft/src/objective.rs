@@ -1,0 +1,73 @@
+//! What is minimised.
+
+use burn::tensor::Tensor;
+use tooltune_lm::CausalLm;
+
+use crate::cross_entropy::{Gradients, chunked_cross_entropy};
+use crate::gradients::read;
+use crate::{Error, SampleBatch};
+
+/// The loss of a batch: its value, and a tensor to differentiate.
+#[derive(Clone, Debug)]
+pub struct Loss {
+    /// Sum of the weighted losses of the batch's trained tokens.
+    pub sum: f64,
+    /// A scalar whose gradient is that of the sum; `None` on a device without gradients, or when nothing is trained. Its own value means
+    /// nothing.
+    pub surrogate: Option<Tensor<1>>,
+}
+
+/// Something to minimise: a sum over the trained tokens of a batch, never a mean, so that a step over several batches weighs every token
+/// alike.
+pub trait Objective<M: CausalLm> {
+    /// The loss of `batch` under `model`.
+    ///
+    /// # Errors
+    /// [`Error::TensorRead`].
+    fn loss(&self, model: &M, batch: &SampleBatch) -> Result<Loss, Error>;
+}
+
+/// Cross-entropy of the trained tokens. Hidden states without a target never reach the head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MaskedCrossEntropy {
+    /// Rows whose logits exist at a time.
+    pub chunk_rows: usize,
+}
+
+impl Default for MaskedCrossEntropy {
+    fn default() -> Self {
+        Self { chunk_rows: 256 }
+    }
+}
+
+impl<M: CausalLm> Objective<M> for MaskedCrossEntropy {
+    fn loss(&self, model: &M, batch: &SampleBatch) -> Result<Loss, Error> {
+        if batch.rows.is_empty() {
+            return Ok(Loss { sum: 0.0, surrogate: None });
+        }
+        let device = model.device();
+        let hidden = model.hidden_states(&batch.tokens, None);
+        let [rows, seq, width] = hidden.dims();
+        let trained = hidden.reshape([rows * seq, width]).select(0, batch.rows_tensor(&device));
+        let mut head = model.head();
+        let tracked_weight = head.weight.is_require_grad().then(|| head.weight.clone());
+        let gradients = match (device.is_autodiff(), tracked_weight.is_some()) {
+            (false, _) => Gradients::None,
+            (true, false) => Gradients::Hidden,
+            (true, true) => Gradients::HiddenAndWeight,
+        };
+        let plain = device.clone().without_autodiff();
+        head.weight = head.weight.without_autodiff();
+        let (targets, weights) = (batch.targets_tensor(&plain), batch.weights_tensor(&plain));
+        let inner = trained.clone().without_autodiff();
+        let loss = chunked_cross_entropy(&inner, &head, &targets, &weights, self.chunk_rows, gradients);
+        // d(trained · g) / d trained = g: the chain rule takes over where the chunks end.
+        let mut surrogate = loss.hidden_gradient.map(|g| (trained * Tensor::from_inner(g)).sum());
+        if let (Some(weight), Some(gradient)) = (tracked_weight, loss.weight_gradient) {
+            let term = (weight * Tensor::from_inner(gradient)).sum();
+            surrogate = surrogate.map(|sum| sum + term);
+        }
+        let sum = read(Tensor::cat(loss.chunk_sums, 0))?.iter().map(|part| f64::from(*part)).sum();
+        Ok(Loss { sum, surrogate })
+    }
+}

@@ -1,0 +1,3 @@
+//! Shared by the examples.
+
+pub mod synthetic;

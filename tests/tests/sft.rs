@@ -1,0 +1,196 @@
+//! The trainer against torch and TRL: twenty steps, their losses, learning rates and the adapter they end with.
+#![recursion_limit = "256"]
+
+use burn::tensor::{DType, Device};
+use tooltune_gemma2::Gemma2;
+use tooltune_lora::{AdapterWeights, LoraLinear, trainable_parameters};
+use tooltune_sft::{
+    BatchSize, Control, Error, GradientGuard, MaskedCrossEntropy, Objective, OptimizerConfig, Sample,
+    SampleBatch, ScheduleConfig, SchedulerType, StepReport, TrainerCallback, TrainingConfig, train,
+};
+use tooltune_tests::{golden, golden_dir, golden_json, max_diff, rows, sample, values};
+
+fn model(adapter: &str) -> Gemma2<LoraLinear> {
+    let device = Device::flex().autodiff();
+    let base =
+        Gemma2::from_pretrained(golden_dir().join("base"), DType::F32, &device).expect("the base loads");
+    let adapter =
+        AdapterWeights::load(golden_dir().join(adapter), &Device::flex()).expect("the adapter loads");
+    adapter.attach(base).expect("the adapter fits")
+}
+
+#[derive(Default)]
+struct Log(Vec<StepReport>);
+
+impl<M> TrainerCallback<M> for Log {
+    fn on_step(&mut self, report: &StepReport, _model: &M) -> Result<Control, Error> {
+        self.0.push(report.clone());
+        Ok(Control::Continue)
+    }
+}
+
+fn curve() -> (Vec<Sample>, TrainingConfig, serde_json::Value) {
+    let (tensors, json) = (golden("curve.safetensors"), golden_json("curve.json"));
+    let (ids, mask, labels) = (tensors.ids("ids"), tensors.ids("mask"), rows(&tensors, "labels"));
+    let samples =
+        (0..ids.len()).map(|row| sample(&row.to_string(), &ids[row], &mask[row], &labels[row])).collect();
+    let number = |value: &serde_json::Value| value.as_f64().expect("a number");
+    let count = |value: &serde_json::Value| value.as_u64().expect("a count") as usize;
+    let (optimizer, schedule) = (&json["optimizer"], &json["schedule"]);
+    let config = TrainingConfig {
+        shuffle: false,
+        max_steps: Some(count(&schedule["total_steps"])),
+        batch_size: BatchSize::Samples(count(&json["micro_batch"])),
+        gradient_accumulation_steps: count(&json["grad_accumulation"]),
+        max_grad_norm: number(&json["grad_clip"]),
+        schedule: ScheduleConfig {
+            learning_rate: number(&optimizer["lr"]),
+            lr_scheduler_type: SchedulerType::Cosine,
+            warmup_steps: count(&schedule["warmup_steps"]),
+            warmup_ratio: 0.0,
+        },
+        optimizer: OptimizerConfig {
+            adam_beta1: number(&optimizer["betas"][0]) as f32,
+            adam_beta2: number(&optimizer["betas"][1]) as f32,
+            adam_epsilon: number(&optimizer["eps"]) as f32,
+            weight_decay: number(&optimizer["weight_decay"]) as f32,
+        },
+        ..TrainingConfig::default()
+    };
+    (samples, config, json)
+}
+
+#[test]
+fn twenty_steps() {
+    let (samples, config, json) = curve();
+    let start = model("curve_init");
+    let mut log = Log::default();
+    let mut guard = GradientGuard::new(trainable_parameters(&start), |name| name.ends_with("lora_B.weight"));
+    let (trained, summary) =
+        train(start, &samples, &[], &config, &mut [&mut log, &mut guard]).expect("trains");
+    let expected = json["token_weighted"].as_array().expect("steps");
+    assert_eq!(summary.steps, expected.len());
+    assert_eq!(log.0.iter().map(|report| report.lr).collect::<Vec<_>>(), exact_learning_rates());
+    let (mut worst_loss, mut worst_norm) = (0f64, 0f64);
+    for (got, want) in log.0.iter().zip(expected) {
+        let number = |key: &str| want[key].as_f64().expect("a number");
+        worst_loss = worst_loss.max((got.loss - number("loss")).abs());
+        let norm = number("grad_norm_before_clip");
+        worst_norm = worst_norm.max((got.grad_norm - norm).abs() / norm);
+    }
+    let last_tokens = log.0.windows(2).last().map(|w| w[1].trained_tokens - w[0].trained_tokens);
+    assert_eq!(last_tokens, expected.last().expect("steps")["num_label_tokens"].as_u64());
+    println!(
+        "losses: max abs difference {worst_loss:e}; gradient norms: max relative difference {worst_norm:e}"
+    );
+    assert!(worst_loss <= 2e-3, "losses differ by {worst_loss}");
+
+    let reference = golden("curve.safetensors");
+    let config =
+        AdapterWeights::load(golden_dir().join("curve_init"), &Device::flex()).expect("loads").config;
+    let mut worst = 0f32;
+    for (path, (a, b)) in AdapterWeights::of(&trained, &config).tensors {
+        for (part, tensor) in [("lora_A", a), ("lora_B", b)] {
+            let name = format!("final.base_model.model.{path}.{part}.weight");
+            worst = worst.max(max_diff(&values(tensor), &reference.f32(&name).1));
+        }
+    }
+    println!("final adapter: max abs difference {worst:e}");
+    assert!(worst <= 2e-3, "the adapter differs by {worst}");
+}
+
+/// serde_json's parser may be off by the last bit, and learning rates are compared exactly.
+fn exact_learning_rates() -> Vec<f64> {
+    let text = std::fs::read_to_string(golden_dir().join("curve.json")).expect("there");
+    let json = tooltune_chat::Value::parse_json(&text).expect("JSON");
+    let steps =
+        json.as_object().and_then(|o| o.get("token_weighted")).and_then(|v| v.as_array()).expect("steps");
+    let rate = |step: &tooltune_chat::Value| match step.as_object().and_then(|step| step.get("lr")) {
+        Some(tooltune_chat::Value::Number(number)) => number.to_string().parse().expect("a float"),
+        other => panic!("{other:?} is not a learning rate"),
+    };
+    steps.iter().map(rate).collect()
+}
+
+#[test]
+fn the_losses_that_trl_computes() {
+    let chat = golden_json("chat.json");
+    for case in ["trl_assistant_only", "trl_completion_only"] {
+        let reference = &chat[case];
+        let model = model(reference["adapter"].as_str().expect("a name"));
+        let batch = &reference["batch"];
+        let row = |key: &str, row: usize| -> Vec<i64> {
+            batch[key][row].as_array().expect("a row").iter().map(|x| x.as_i64().expect("a number")).collect()
+        };
+        let samples: Vec<Sample> = (0..batch["input_ids"].as_array().expect("rows").len())
+            .map(|r| {
+                let unsigned = |key: &str| row(key, r).iter().map(|&x| x as u32).collect::<Vec<_>>();
+                sample(&r.to_string(), &unsigned("input_ids"), &unsigned("attention_mask"), &row("labels", r))
+            })
+            .collect();
+        let batch = SampleBatch::collate(&samples.iter().collect::<Vec<_>>(), 0);
+        let loss =
+            MaskedCrossEntropy::default().loss(&model, &batch).expect("a loss").sum / batch.total_weight();
+        let difference = (loss - reference["loss"].as_f64().expect("a number")).abs();
+        println!("{case}: loss differs by {difference:e}");
+        assert!(difference <= 1e-4, "{case}: {difference}");
+    }
+}
+
+#[test]
+fn accumulation_does_not_change_the_step() {
+    let (samples, config, _) = curve();
+    let losses = |batch, accumulation| {
+        let config = TrainingConfig {
+            batch_size: BatchSize::Samples(batch),
+            gradient_accumulation_steps: accumulation,
+            max_steps: Some(4),
+            ..config.clone()
+        };
+        let mut log = Log::default();
+        train(model("curve_init"), &samples, &[], &config, &mut [&mut log]).expect("trains");
+        log.0.iter().map(|report| (report.loss, report.grad_norm)).collect::<Vec<_>>()
+    };
+    let reference = losses(8, 1);
+    for (batch, accumulation) in [(4, 2), (2, 4), (1, 8)] {
+        for (got, want) in losses(batch, accumulation).iter().zip(&reference) {
+            assert!(
+                (got.0 - want.0).abs() / want.0 < 1e-5,
+                "{batch}x{accumulation}: loss {} {}",
+                got.0,
+                want.0
+            );
+            assert!(
+                (got.1 - want.1).abs() / want.1 < 1e-4,
+                "{batch}x{accumulation}: norm {} {}",
+                got.1,
+                want.1
+            );
+        }
+    }
+}
+
+#[test]
+fn bad_samples_are_refused_or_counted() {
+    let good = Sample::new("good", vec![2, 5, 6], vec![0.0, 1.0, 1.0]).expect("valid");
+    let silent = Sample::new("silent", vec![2, 5, 6], vec![1.0, 0.0, 0.0]).expect("valid");
+    let long = Sample::new("long", vec![2; 50], vec![1.0; 50]).expect("valid");
+    let foreign = Sample::new("foreign", vec![2, 1_000_000], vec![0.0, 1.0]).expect("valid");
+    let config = TrainingConfig { max_length: 40, max_steps: Some(1), ..TrainingConfig::default() };
+
+    #[derive(Default)]
+    struct Start(Vec<String>);
+    impl<M> TrainerCallback<M> for Start {
+        fn on_start(&mut self, start: &tooltune_sft::RunStart) {
+            self.0 = [start.untrained.clone(), start.too_long.clone()].concat();
+        }
+    }
+    let mut start = Start::default();
+    train(model("curve_init"), &[good, silent.clone(), long], &[], &config, &mut [&mut start])
+        .expect("trains");
+    assert_eq!(start.0, ["silent", "long"]);
+    let refused =
+        |samples: &[Sample]| train(model("curve_init"), samples, &[], &config, &mut []).expect_err("refused");
+    assert!(matches!(refused(&[silent]), Error::EmptyDataset { untrained: 1, .. }));
+    assert!(matches!(refused(&[foreign]), Error::TokenOutOfVocabulary { token: 1_000_000, .. }));
+}
