@@ -10,8 +10,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 use tooltune::chat::{
-    ChatTemplate, Conversation, Course, EncodedChat, Error, Gemma2, Gemma2Tools, HfTokenizer, ReadOptions, SegmentKind,
-    TextTokenizer, course_messages, encode, read_jsonl,
+    ChatTemplate, Conversation, Course, EncodedChat, Error, Gemma2, Gemma2Tools, HfTokenizer, ReadOptions,
+    SegmentKind, TextTokenizer, course_messages, encode, read_jsonl,
 };
 
 /// Print a conversation as the model sees it, with the trained tokens coloured.
@@ -71,7 +71,8 @@ fn run(args: &Args) -> Result<(), String> {
         let last = conversations.len() - 1;
         format!("{}: there is no conversation {}; the last one is {last}", args.data.display(), args.index)
     })?;
-    let chat = encode_with(args.template, conversation, &tokenizer).map_err(|error| error.to_string())?;
+    let chat = encode_with(args.template, conversation, &tokenizer)
+        .map_err(|error| format!("{}: conversation {}: {error}", args.data.display(), args.index))?;
     let colored = match args.color {
         Color::Auto => io::stdout().is_terminal(),
         color => color == Color::Always,

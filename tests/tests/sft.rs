@@ -106,7 +106,7 @@ fn exact_learning_rates() -> Vec<f64> {
     let steps =
         json.as_object().and_then(|o| o.get("token_weighted")).and_then(|v| v.as_array()).expect("steps");
     let rate = |step: &tooltune_chat::Value| match step.as_object().and_then(|step| step.get("lr")) {
-        Some(tooltune_chat::Value::Number(number)) => number.to_string().parse().expect("a float"),
+        Some(tooltune_chat::Value::Number(tooltune_chat::Number::Float(rate))) => *rate,
         other => panic!("{other:?} is not a learning rate"),
     };
     steps.iter().map(rate).collect()

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::{Diagnostic, JsonError, Role};
+use crate::{Diagnostic, JsonError, LineProblem, Role};
 
 /// What can go wrong with conversations, templates, tokenizers and data files.
 #[derive(Debug, thiserror::Error)]
@@ -127,42 +127,4 @@ pub enum Error {
         /// What is wrong with it.
         problem: LineProblem,
     },
-}
-
-/// What can be wrong with a line of a data file.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum LineProblem {
-    /// The line is too long.
-    #[error("the line is longer than {limit} bytes; split the conversation, or raise `max_line_bytes`")]
-    TooLong {
-        /// The limit.
-        limit: usize,
-    },
-    /// The line is not UTF-8.
-    #[error("not UTF-8 at byte {offset} of the line; convert the file to UTF-8")]
-    NotUtf8 {
-        /// Bytes of the line before the error.
-        offset: usize,
-    },
-    /// The line is not JSON.
-    #[error("column {}: not valid JSON: {}; write one JSON object per line", .0.column, .0.kind)]
-    NotJson(JsonError),
-    /// The line is not a conversation.
-    #[error("{problem}")]
-    Shape {
-        /// What is wrong and what to do.
-        problem: String,
-    },
-    /// A message cannot be used.
-    #[error("message {index}: {problem}")]
-    Message {
-        /// The index of the message, from 0.
-        index: usize,
-        /// What is wrong and what to do.
-        problem: String,
-    },
-    /// The conversation as a whole cannot be used.
-    #[error("{0}")]
-    Conversation(Box<Error>),
 }

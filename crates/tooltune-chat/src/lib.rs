@@ -70,12 +70,14 @@ mod value;
 
 pub use conversation::Conversation;
 pub use encode::{EncodedChat, IGNORE_INDEX, encode};
-pub use error::{Error, LineProblem};
+pub use error::Error;
 pub use format::{
     Diagnostic, DiagnosticKind, Hermes, HermesDialect, ParseStatus, Parsed, Severity, ToolCallFormat,
 };
 pub use message::Message;
-pub use read::{ReadMode, ReadOptions, ReadReport, read_jsonl, read_jsonl_with_report};
+pub use read::{
+    LineProblem, MessageProblem, ReadMode, ReadOptions, ReadReport, read_jsonl, read_jsonl_with_report,
+};
 pub use role::Role;
 pub use segment::{Segment, SegmentContent, SegmentKind, segments_to_text};
 pub use template::{

@@ -1,10 +1,11 @@
 //! Ids, masks and labels against transformers and TRL.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 
 use tooltune_chat::{
-    ChatTemplate, Conversation, Course, EncodedChat, Gemma2, HfTokenizer, IGNORE_INDEX, TextTokenizer, Value,
-    encode, segments_to_text,
+    ChatTemplate, Conversation, Course, EncodedChat, Gemma2, HfTokenizer, IGNORE_INDEX, MAX_TOKENIZER_BYTES,
+    TextTokenizer, Value, encode, segments_to_text,
 };
 
 fn golden() -> (Value, HfTokenizer) {
@@ -79,6 +80,19 @@ fn completion_only_rows_are_those_of_trl() {
         labels[..prompt.len()].fill(IGNORE_INDEX);
         assert_eq!(labels, common::ids(row.get("labels").unwrap()));
     }
+}
+
+#[test]
+fn files_that_are_no_tokenizer_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tokenizer.json");
+    let error = |path: &std::path::Path| HfTokenizer::from_file(path).unwrap_err().to_string();
+    assert!(error(&path).contains("tokenizer.json"));
+    std::fs::write(&path, "{\"model\": 1}").unwrap();
+    assert!(error(&path).contains("not a usable tokenizer.json"));
+    let file = std::fs::File::create(&path).unwrap();
+    file.set_len(MAX_TOKENIZER_BYTES + 1).unwrap();
+    assert!(error(&path).contains("more than the"), "{}", error(&path));
 }
 
 #[test]

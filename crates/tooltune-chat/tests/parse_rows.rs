@@ -1,4 +1,5 @@
 //! The Hermes parser against this project's own table of what each text should give.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Conversations from files, and the errors of files that cannot be used.
+#![allow(clippy::unwrap_used)]
 
 use std::path::PathBuf;
 

@@ -1,4 +1,5 @@
 //! The templates against what transformers prints.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

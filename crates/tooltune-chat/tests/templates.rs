@@ -1,4 +1,5 @@
 //! What our own template writes, and what it refuses.
+#![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
 

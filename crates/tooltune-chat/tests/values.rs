@@ -1,4 +1,5 @@
 //! JSON and Python texts.
+#![allow(clippy::unwrap_used)]
 
 use proptest::prelude::*;
 use tooltune_chat::{JsonErrorKind, Number, Value};

@@ -210,7 +210,8 @@ mod tests {
 
     #[test]
     fn objects_are_no_other_words() {
-        let others: Vec<&str> = NOUNS.iter().chain(VERBS).flat_map(|(_, words)| words.iter().copied()).collect();
+        let others: Vec<&str> =
+            NOUNS.iter().chain(VERBS).flat_map(|(_, words)| words.iter().copied()).collect();
         let kinds: Vec<&str> = KINDS.iter().flat_map(|kind| kind.names.iter().copied()).collect();
         for word in OBJECTS.iter().chain(HELD_OBJECTS).chain(HELD_VERBS) {
             assert!(!others.contains(word) && !kinds.contains(word), "{word}");

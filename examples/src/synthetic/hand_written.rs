@@ -111,7 +111,11 @@ const ROWS: &[Row] = &[
         description: "Status of an order",
         params: "order_id:code",
         subjects: "package order",
-        sentences: &["Where is my order {order_id}?", "Track {order_id}", "What happened to order {order_id}?"],
+        sentences: &[
+            "Where is my order {order_id}?",
+            "Track {order_id}",
+            "What happened to order {order_id}?",
+        ],
     },
     Row {
         name: "translate_text",
@@ -244,7 +248,11 @@ const ROWS: &[Row] = &[
         description: "Cancel a reservation",
         params: "code:code",
         subjects: "booking",
-        sentences: &["Cancel booking {code}", "Please call off reservation {code}", "Drop my reservation {code}"],
+        sentences: &[
+            "Cancel booking {code}",
+            "Please call off reservation {code}",
+            "Drop my reservation {code}",
+        ],
     },
     Row {
         name: "split_bill",

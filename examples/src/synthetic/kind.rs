@@ -345,7 +345,11 @@ mod tests {
         assert_eq!(names.len(), all);
         for kind in KINDS {
             let flag = matches!(kind.shape, Shape::Flag);
-            assert!(kind.phrases.iter().all(|p| if flag { p.contains('|') } else { p.contains("{}") }), "{}", kind.id);
+            assert!(
+                kind.phrases.iter().all(|p| if flag { p.contains('|') } else { p.contains("{}") }),
+                "{}",
+                kind.id
+            );
         }
     }
 

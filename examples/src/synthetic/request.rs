@@ -7,7 +7,8 @@ use super::rng::Rng;
 use super::tool::{Asking, Param, Tool};
 use super::words::{Side, capitalized, with_article};
 
-const OPENINGS: &[&str] = &["", "", "", "Please ", "Can you ", "Could you ", "I want to ", "I need to ", "Hey, "];
+const OPENINGS: &[&str] =
+    &["", "", "", "Please ", "Can you ", "Could you ", "I want to ", "I need to ", "Hey, "];
 const PEOPLE: &[&str] = &["We want to", "They have to", "Someone will", "The team must", "My boss wants to"];
 
 /// A request together with the arguments that it states, in the order of the declaration.
@@ -90,7 +91,9 @@ pub(crate) fn mention(rng: &mut Rng, param: &Param, value: &Value) -> String {
             let (yes, no) = rng.pick(param.kind.phrases).split_once('|').unwrap_or_default();
             if *on { yes.to_owned() } else { no.to_owned() }
         }
-        _ if by_name => rng.pick(&["with {name} {}", "{name} {}"]).replace("{name}", &name).replace("{}", &spoken(value)),
+        _ if by_name => {
+            rng.pick(&["with {name} {}", "{name} {}"]).replace("{name}", &name).replace("{}", &spoken(value))
+        }
         _ => rng.pick(param.kind.phrases).replace("{}", &spoken(value)),
     }
 }

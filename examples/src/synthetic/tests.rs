@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use tooltune_chat::{Conversation, Value};
+use tooltune_chat::{Conversation, ToolSchemaStyle, Value};
 
 use super::kind::spoken;
 use super::words::{HELD_OBJECTS, HELD_VERBS, Side};
@@ -144,5 +144,15 @@ fn pretraining_holds_no_call_and_no_tool_tag() {
             let object = object.split('}').next().unwrap();
             assert!(!(object.contains("\"name\":") && object.contains("\"arguments\":")), "{text}");
         }
+    }
+}
+
+#[test]
+fn catalog_entries_are_compact_declarations() {
+    let mut rng = super::rng::Rng::keyed(SEED, "entries", 0);
+    let mut tools = super::hand_written::hand_written();
+    tools.extend((0..100).map(|_| super::composed::invented(&mut rng, Side::Train)));
+    for tool in tools {
+        assert_eq!(ToolSchemaStyle::Compact.write(&tool.definition()).to_json(), tool.entry(true).to_json());
     }
 }

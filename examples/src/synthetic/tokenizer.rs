@@ -15,7 +15,8 @@ use tokenizers::{Tokenizer, Trainer};
 use super::words::PLAIN;
 
 /// Control tokens, by id from 0.
-pub const CONTROL_TOKENS: [&str; 6] = ["<pad>", "<eos>", "<bos>", "<unk>", "<start_of_turn>", "<end_of_turn>"];
+pub const CONTROL_TOKENS: [&str; 6] =
+    ["<pad>", "<eos>", "<bos>", "<unk>", "<start_of_turn>", "<end_of_turn>"];
 
 /// The rule by which text is split before anything else.
 pub const SPLIT: &str = r"[A-Za-z]+|[0-9]|\n|</|<|>|_|[^A-Za-z0-9\n<>_]+";
@@ -46,7 +47,11 @@ pub struct TokenizerConfig {
 impl Default for TokenizerConfig {
     /// The vocabulary of the embedded base.
     fn default() -> Self {
-        Self { vocab_size: 1024, whole_words: 480, always: PLAIN.iter().map(|&word| word.to_owned()).collect() }
+        Self {
+            vocab_size: 1024,
+            whole_words: 480,
+            always: PLAIN.iter().map(|&word| word.to_owned()).collect(),
+        }
     }
 }
 
@@ -68,7 +73,8 @@ pub fn train_tokenizer(
     let mut counted: Vec<(String, u64)> = counts.into_iter().collect();
     counted.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
 
-    let bytes: Vec<String> = (0..=255).filter(|b| in_alphabet(*b)).map(|b| byte_char(b).to_string()).collect();
+    let bytes: Vec<String> =
+        (0..=255).filter(|b| in_alphabet(*b)).map(|b| byte_char(b).to_string()).collect();
     let mut whole: Vec<String> = config.always.clone();
     for (word, _) in &counted {
         if whole.len() >= config.whole_words {

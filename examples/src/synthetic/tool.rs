@@ -54,8 +54,10 @@ impl Tool {
 
     /// The declaration with its JSON schema.
     pub fn definition(&self) -> ToolDefinition {
-        let properties: Object = self.params.iter().map(|p| (p.name.clone(), schema(&p.kind.shape))).collect();
-        let required = self.params.iter().filter(|p| p.required).map(|p| Value::from(p.name.as_str())).collect();
+        let properties: Object =
+            self.params.iter().map(|p| (p.name.clone(), schema(&p.kind.shape))).collect();
+        let required =
+            self.params.iter().filter(|p| p.required).map(|p| Value::from(p.name.as_str())).collect();
         let parameters: Object = [
             ("type".to_owned(), Value::from("object")),
             ("properties".to_owned(), Value::from(properties)),

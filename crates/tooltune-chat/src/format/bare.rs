@@ -14,6 +14,9 @@ pub(super) enum Bare {
     Text(usize),
 }
 
+/// How far before a call its tags or fence are looked for.
+const LOOK_BACK_BYTES: usize = 256;
+
 /// Takes the call that begins at the scan's position, if one does.
 pub(super) fn bare_call(scan: &mut Scan<'_>) -> Bare {
     let start = scan.pos;
@@ -24,14 +27,16 @@ pub(super) fn bare_call(scan: &mut Scan<'_>) -> Bare {
         let object = &scan.text[start..read.end];
         return Bare::Text(object.find(CALL_START).unwrap_or(bytes));
     }
-    let before = scan.outside.trim_end();
+    // A look back of bounded length: a mile of blanks before every call must not be walked every time.
+    let far = scan.outside.floor_char_boundary(scan.outside.len().saturating_sub(LOOK_BACK_BYTES));
+    let before = scan.outside[far..].trim_end();
     if before.ends_with('>') && !before.ends_with("</think>")
         || before.trim_end_matches(['[', ' ']).ends_with(']')
     {
         scan.note(start, DiagnosticKind::WrongTags);
         return Bare::Text(bytes);
     }
-    let fence = fence_start(before);
+    let fence = fence_start(before).map(|fence| far + fence);
     scan.note(start, DiagnosticKind::MissingTags);
     let mut notes = read.notes;
     let calls = calls_of_value(read.value, read.truncated, &mut notes);

@@ -1,5 +1,6 @@
 //! The course's layout: tools and results as text between tags.
 
+use super::MessageProblem;
 use crate::value::{JsonOptions, LiteralOptions, MAX_DEPTH, parse_literal_prefix, parse_prefix};
 use crate::{JsonError, Value};
 
@@ -12,7 +13,7 @@ const RESULT_END: &str = "</tool_response>";
 ///
 /// The course's prose names the tags (`within <tools></tools> XML tags`), so only a start tag that a bracket
 /// follows begins a list. The lists are JSON or Python literals: an array, or objects one after the other.
-pub(super) fn tools_in_system_text(text: &str) -> Result<(String, Vec<Value>), String> {
+pub(super) fn tools_in_system_text(text: &str) -> Result<(String, Vec<Value>), MessageProblem> {
     let mut kept = String::new();
     let mut tools = Vec::new();
     let mut rest = text;
@@ -27,9 +28,7 @@ pub(super) fn tools_in_system_text(text: &str) -> Result<(String, Vec<Value>), S
         kept.push_str(&rest[..start]);
         let mut list = body;
         while !list.starts_with(TOOLS_END) {
-            let (value, bytes) = value_prefix(list).map_err(|error| {
-                format!("the tools between {TOOLS_START} and {TOOLS_END} do not parse: {error}")
-            })?;
+            let (value, bytes) = value_prefix(list).map_err(MessageProblem::ToolsSyntax)?;
             match value {
                 Value::Array(items) => tools.extend(items),
                 value => tools.push(value),
@@ -48,7 +47,7 @@ fn value_prefix(text: &str) -> Result<(Value, usize), JsonError> {
         Ok(parsed) => return Ok(parsed),
         Err(error) => error,
     };
-    // Cut at the end tag, so that the literal can be held to the same rules as a whole text.
+    // Found leniently, then read strictly: a data file is not repaired.
     let options = LiteralOptions { max_depth: MAX_DEPTH, stops: &[] };
     let literal = parse_literal_prefix(text, &options).map_err(|literal| {
         // The one that read further knows better what is wrong.
@@ -59,7 +58,7 @@ fn value_prefix(text: &str) -> Result<(Value, usize), JsonError> {
 }
 
 /// Takes the results out of the text of a tool message; text without the tags is one result.
-pub(super) fn results_in_tool_text(text: &str) -> Result<Vec<String>, String> {
+pub(super) fn results_in_tool_text(text: &str) -> Result<Vec<String>, MessageProblem> {
     let mut rest = text.trim();
     if !rest.starts_with(RESULT_START) {
         return Ok(vec![text.to_owned()]);
@@ -67,16 +66,12 @@ pub(super) fn results_in_tool_text(text: &str) -> Result<Vec<String>, String> {
     let mut results = Vec::new();
     while let Some(body) = rest.strip_prefix(RESULT_START) {
         let end = body.find(RESULT_END);
-        let end = end.ok_or_else(|| format!("{RESULT_START} without {RESULT_END}; add the end tag"))?;
+        let end = end.ok_or(MessageProblem::ResultWithoutEnd)?;
         let result = body[..end].strip_prefix('\n').unwrap_or(&body[..end]);
         results.push(result.strip_suffix('\n').unwrap_or(result).to_owned());
         rest = body[end + RESULT_END.len()..].trim_start();
     }
-    if rest.is_empty() {
-        Ok(results)
-    } else {
-        Err(format!("text after {RESULT_END}; put each result between its own tags"))
-    }
+    if rest.is_empty() { Ok(results) } else { Err(MessageProblem::TextAfterResult) }
 }
 
 #[cfg(test)]
@@ -94,11 +89,8 @@ mod tests {
         );
         assert_eq!(tools.len(), 1);
         assert_eq!(tools[0].get("description").and_then(Value::as_str), Some("it's </tools>"));
-        assert!(
-            tools_in_system_text("<tools>[{'name': f()}]</tools>")
-                .unwrap_err()
-                .contains("`f` is not a literal")
-        );
+        let error = tools_in_system_text("<tools>[{'name': f()}]</tools>").unwrap_err().to_string();
+        assert!(error.contains("`f` is not a literal"), "{error}");
         let lines = "<tools>\n{\"name\": \"a\"}\n{\"name\": \"b\"}\n</tools>";
         assert_eq!(tools_in_system_text(lines).unwrap().1.len(), 2);
     }

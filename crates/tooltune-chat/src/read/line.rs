@@ -2,12 +2,8 @@
 
 use super::course::tools_in_system_text;
 use super::message::{messages_of, model_content};
-use super::{ReadMode, ReadOptions, ReadReport};
-use crate::{Conversation, LineProblem, Message, Object, ToolDefinition, Value};
-
-pub(super) fn shape(problem: impl Into<String>) -> LineProblem {
-    LineProblem::Shape { problem: problem.into() }
-}
+use super::{LineProblem, MessageProblem, ReadMode, ReadOptions, ReadReport};
+use crate::{Conversation, Error, Message, Object, ToolDefinition, Value};
 
 /// Reads a line's value.
 pub(super) fn conversation(
@@ -16,17 +12,12 @@ pub(super) fn conversation(
     report: &mut ReadReport,
 ) -> Result<Conversation, LineProblem> {
     let Some(line) = value.as_object() else {
-        return Err(shape(format!(
-            "the line is a JSON {}, not an object; write one object with `messages` per line",
-            value.type_name()
-        )));
+        return Err(LineProblem::NotAnObject { found: value.type_name() });
     };
     let raw = message_list(line)?;
     let mut tools = declared_tools(line, report)?;
     if options.mode == ReadMode::Verbatim && !tools.is_empty() {
-        return Err(shape(
-            "`tools` beside the messages have no place in this template; use the preset `fixed`",
-        ));
+        return Err(LineProblem::ToolsBeside);
     }
     let known = ["messages", "conversations", "tools", "functions", "id", "conversation_id"];
     for key in line.keys().filter(|key| !known.contains(key)) {
@@ -56,16 +47,18 @@ pub(super) fn conversation(
 
 fn message_list(line: &Object) -> Result<&[Value], LineProblem> {
     let list = match (line.get("messages"), line.get("conversations")) {
-        (Some(_), Some(_)) => return Err(shape("both `messages` and `conversations`; keep one of them")),
+        (Some(_), Some(_)) => {
+            return Err(LineProblem::TwoKeys { first: "messages", second: "conversations" });
+        }
         (Some(list), None) | (None, Some(list)) => list,
         (None, None) => {
-            return Err(shape("neither `messages` nor `conversations`; name the list `messages`"));
+            return Err(LineProblem::NoMessages);
         }
     };
     match list.as_array() {
-        Some([]) => Err(shape("the list of messages is empty; remove the line")),
+        Some([]) => Err(LineProblem::EmptyMessages),
         Some(items) => Ok(items),
-        None => Err(shape(format!("the messages are a JSON {}, not an array", list.type_name()))),
+        None => Err(LineProblem::NotAnArray { key: "messages", found: list.type_name() }),
     }
 }
 
@@ -73,7 +66,7 @@ fn declared_tools(line: &Object, report: &mut ReadReport) -> Result<Vec<ToolDefi
     let tools = match (line.get("tools"), line.get("functions")) {
         (Some(_), Some(Value::Null)) | (Some(_), None) => line.get("tools"),
         (None | Some(Value::Null), other) => other,
-        (Some(_), Some(_)) => return Err(shape("both `tools` and `functions`; keep one of them")),
+        (Some(_), Some(_)) => return Err(LineProblem::TwoKeys { first: "tools", second: "functions" }),
     };
     let parsed;
     let tools = match tools {
@@ -82,26 +75,26 @@ fn declared_tools(line: &Object, report: &mut ReadReport) -> Result<Vec<ToolDefi
         Some(Value::String(text)) => {
             parsed = Value::parse_json(text)
                 .or_else(|json| Value::parse_python(text).map_err(|_| json))
-                .map_err(|error| shape(format!("`tools` is a string that is no list of tools: {error}")))?;
+                .map_err(LineProblem::ToolsSyntax)?;
             &parsed
         }
         Some(tools) => tools,
     };
     let Some(items) = tools.as_array() else {
-        return Err(shape(format!("`tools` is a JSON {}, not an array", tools.type_name())));
+        return Err(LineProblem::NotAnArray { key: "tools", found: tools.type_name() });
     };
-    read_tools(items, report)
+    read_tools(items, report).map_err(|(index, error)| LineProblem::Tool { index, error })
 }
 
-/// Reads declarations and counts the keys that have no place.
+/// Reads declarations and counts the keys that have no place. An error comes with the index of its tool.
 pub(super) fn read_tools(
     items: &[Value],
     report: &mut ReadReport,
-) -> Result<Vec<ToolDefinition>, LineProblem> {
+) -> Result<Vec<ToolDefinition>, (usize, Box<Error>)> {
     let mut tools = Vec::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
-        let (tool, extra) = ToolDefinition::from_value_with_extra(item)
-            .map_err(|error| shape(format!("tool {index}: {error}")))?;
+        let (tool, extra) =
+            ToolDefinition::from_value_with_extra(item).map_err(|error| (index, Box::new(error)))?;
         for key in extra {
             report.ignore("tools[].", &key);
         }
@@ -124,11 +117,12 @@ fn normalize(
     tools: &mut Vec<ToolDefinition>,
     options: &ReadOptions,
     report: &mut ReadReport,
-) -> Result<Message, String> {
+) -> Result<Message, MessageProblem> {
     message.role = message.role.normalized();
     if message.role.is_system() {
         let (text, values) = tools_in_system_text(&message.content)?;
-        let declared = read_tools(&values, report).map_err(|problem| problem.to_string())?;
+        let declared = read_tools(&values, report);
+        let declared = declared.map_err(|(index, error)| MessageProblem::Tool { index, error })?;
         tools.extend(declared);
         message.content = text;
     } else if message.role.is_model() && message.tool_calls.is_empty() {
@@ -151,9 +145,7 @@ fn name_results(messages: &mut [Message]) -> Result<(), LineProblem> {
                 Some(wanted) => {
                     let call = calls.iter().find(|(id, _)| id.as_ref() == Some(wanted));
                     if call.is_none() {
-                        let problem = format!(
-                            "`tool_call_id` {wanted:?} is the id of no call in the model turn before it; correct the id"
-                        );
+                        let problem = MessageProblem::UnknownCallId { id: wanted.clone() };
                         return Err(LineProblem::Message { index, problem });
                     }
                     call

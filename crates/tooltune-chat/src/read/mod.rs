@@ -3,6 +3,9 @@
 mod course;
 mod line;
 mod message;
+mod problem;
+
+pub use problem::{LineProblem, MessageProblem};
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -10,7 +13,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 use crate::value::JsonOptions;
-use crate::{Conversation, Error, LineProblem, MAX_DEPTH, Value};
+use crate::{Conversation, Error, MAX_DEPTH, Value};
 
 /// How much of a conversation is interpreted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

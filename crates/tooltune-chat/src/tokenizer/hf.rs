@@ -25,6 +25,8 @@ pub struct HfTokenizer {
     inner: Tokenizer,
     ids: HashMap<String, u32>,
     controls: HashMap<u32, Control>,
+    /// What the model emits for characters it does not know: text, though it is usually an added token too.
+    unknown: Option<u32>,
     vocab_size: usize,
 }
 
@@ -78,7 +80,8 @@ impl HfTokenizer {
             }
         }
         let vocab_size = inner.get_vocab(true).values().max().map_or(0, |&id| id as usize + 1);
-        Self { inner, ids, controls, vocab_size }
+        let unknown = unknown_token(inner.get_model()).and_then(|token| inner.token_to_id(&token));
+        Self { inner, ids, controls, unknown, vocab_size }
     }
 
     /// The control tokens with their ids, by id.
@@ -106,12 +109,8 @@ impl HfTokenizer {
 
     /// Runs the model on one pre-token, never emitting a control token.
     fn tokenize(&self, text: &str) -> Result<Vec<Token>, Error> {
-        let model = self.inner.get_model();
-        let tokens = model.tokenize(text).map_err(failed)?;
-        let unknown = unknown_token(model);
-        let forged = |token: &Token| {
-            self.controls.get(&token.id).filter(|control| Some(&control.text) != unknown.as_ref())
-        };
+        let tokens = self.inner.get_model().tokenize(text).map_err(failed)?;
+        let forged = |token: &Token| self.controls.get(&token.id).filter(|_| Some(token.id) != self.unknown);
         if !tokens.iter().any(|token| forged(token).is_some()) {
             return Ok(tokens);
         }
@@ -195,7 +194,6 @@ impl std::fmt::Debug for HfTokenizer {
     }
 }
 
-/// What the model emits for characters it does not know: text, though it is usually an added token too.
 fn unknown_token(model: &ModelWrapper) -> Option<String> {
     match model {
         ModelWrapper::BPE(model) => model.unk_token.clone(),

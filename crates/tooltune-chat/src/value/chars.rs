@@ -20,7 +20,7 @@ pub(super) fn is_python_printable(c: char) -> bool {
     // leading letter keeps it from escaping combining marks, which it does at the start of a string.
     let mut buffer = String::from("a");
     buffer.push(c);
-    !buffer.escape_debug().nth(1).is_some_and(|first| first == '\\')
+    buffer.escape_debug().nth(1) != Some('\\')
 }
 
 #[cfg(test)]

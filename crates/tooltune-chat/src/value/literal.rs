@@ -4,7 +4,8 @@
 //! `repr` would have written is recorded as a [`Repair`]. [`parse_python`] refuses all repairs that Python's own
 //! `ast.literal_eval` would refuse, call formats turn them into diagnostics. Nothing is evaluated.
 
-use super::{JsonError, JsonErrorKind, MAX_DEPTH, Number, Object, Value};
+use super::literal_number::read_number;
+use super::{JsonError, JsonErrorKind, MAX_DEPTH, Object, Value};
 
 /// A departure from what a JSON or `repr` writer would have written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -358,71 +359,15 @@ impl Parser<'_> {
     }
 
     fn number(&mut self) -> Result<Value, JsonErrorKind> {
-        let start = self.pos;
-        let number = self.number_at();
-        number.map(Value::Number).inspect_err(|_| self.pos = start)
-    }
-
-    fn number_at(&mut self) -> Result<Number, JsonErrorKind> {
-        let start = self.pos;
-        let negative = self.text[start..].starts_with('-');
-        if matches!(self.peek(), Some('+' | '-')) {
-            self.pos += 1;
+        let read = read_number(&self.text[self.pos..])?;
+        if read.separators {
+            self.repairs.push((self.pos, Repair::DigitSeparator));
         }
-        let body_start = self.pos;
-        let rest = &self.text[body_start..];
-        // A sign belongs to the number only after an exponent.
-        let mut previous = ' ';
-        let end = rest.find(|c: char| {
-            let sign = matches!(c, '+' | '-') && matches!(previous, 'e' | 'E');
-            previous = c;
-            !(c.is_alphanumeric() || matches!(c, '_' | '.') || sign)
-        });
-        let body = &rest[..end.unwrap_or(rest.len())];
-        self.pos += body.len();
-        if matches!(body, "Infinity" | "inf" | "NaN" | "nan") {
-            return Err(JsonErrorKind::NotFinite);
+        if read.unusual {
+            self.repairs.push((self.pos, Repair::NumberNotation));
         }
-        let mut odd = self.text[start..].starts_with('+');
-        odd |= body.starts_with('.') || body.ends_with('.') || body.contains(".e") || body.contains(".E");
-        let digits = if body.contains('_') {
-            let good = !body.starts_with('_') && !body.ends_with('_') && !body.contains("__");
-            if !good {
-                return Err(JsonErrorKind::BadNumber);
-            }
-            self.repairs.push((start, Repair::DigitSeparator));
-            body.replace('_', "")
-        } else {
-            body.to_owned()
-        };
-        let radix = match digits.get(..2).map(str::to_ascii_lowercase).as_deref() {
-            Some("0x") => Some(16),
-            Some("0o") => Some(8),
-            Some("0b") => Some(2),
-            _ => None,
-        };
-        let number = if let Some(radix) = radix {
-            odd = true;
-            let value = u128::from_str_radix(&digits[2..], radix).map_err(|_| JsonErrorKind::BadNumber)?;
-            Number::from_digits(negative, &value.to_string())
-        } else if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) {
-            if digits.len() > 1 && digits.starts_with('0') {
-                return Err(JsonErrorKind::BadNumber);
-            }
-            Number::from_digits(negative, &digits)
-        } else if digits.bytes().any(|b| b.is_ascii_digit()) && is_float(&digits) {
-            let value: f64 = digits.parse().map_err(|_| JsonErrorKind::BadNumber)?;
-            if !value.is_finite() {
-                return Err(JsonErrorKind::NotFinite);
-            }
-            Number::Float(if negative { -value } else { value })
-        } else {
-            return Err(JsonErrorKind::BadNumber);
-        };
-        if odd {
-            self.repairs.push((start, Repair::NumberNotation));
-        }
-        Ok(number)
+        self.pos += read.bytes;
+        Ok(Value::Number(read.number))
     }
 
     fn word(&mut self) -> Result<Value, JsonErrorKind> {
@@ -493,19 +438,4 @@ fn closing_quotes(open: char) -> Option<&'static [char]> {
         '‘' | '’' => Some(&['’', '‘']),
         _ => None,
     }
-}
-
-/// Digits, at most one point, at most one exponent with digits.
-fn is_float(text: &str) -> bool {
-    let (mantissa, exponent) = match text.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (mantissa, Some(exponent)),
-        None => (text, None),
-    };
-    let digits = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
-    let mantissa_ok = match mantissa.split_once('.') {
-        Some((whole, fraction)) => digits(whole) && digits(fraction) && whole.len() + fraction.len() > 0,
-        None => digits(mantissa) && !mantissa.is_empty(),
-    };
-    let exponent = exponent.map(|e| e.strip_prefix(['+', '-']).unwrap_or(e));
-    mantissa_ok && exponent.is_none_or(|e| !e.is_empty() && digits(e))
 }

@@ -7,6 +7,7 @@ mod chars;
 mod error;
 mod json;
 mod literal;
+mod literal_number;
 mod number;
 mod object;
 mod serde_impls;

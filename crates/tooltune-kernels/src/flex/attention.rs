@@ -19,7 +19,7 @@ use super::softmax::{Block, RowStats, softmax, softmax_grad};
 use super::spans::{Visibility, cover};
 
 /// Query rows of one block.
-const ROWS: usize = 64;
+const ROWS: usize = 128;
 
 /// The numbers of a call that are not tensors.
 #[derive(Clone, Copy, Debug)]

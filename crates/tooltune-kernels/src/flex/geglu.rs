@@ -11,6 +11,8 @@
 //! The relative error of `y` is under 1e-6; PyTorch's `0.5·g·(1 + tanh(z))` differs more for negative `g`, where
 //! it cancels, by at most a few 1e-8 absolute. Only `g` and `u` are needed for the gradient.
 
+use std::mem::MaybeUninit;
+
 use rayon::prelude::*;
 
 use super::math::exp;
@@ -30,29 +32,29 @@ fn exp_neg_2z<const FMA: bool>(g: f32) -> f32 {
 }
 
 multiversion! {
-    fn forward_chunk<FMA>(gate: &[f32], up: &[f32], out: &mut [f32]) {
+    fn forward_chunk<FMA>(gate: &[f32], up: &[f32], out: &mut [MaybeUninit<f32>]) {
         for ((y, &g), &u) in out.iter_mut().zip(gate).zip(up) {
-            *y = g * u / (1.0 + exp_neg_2z::<FMA>(g));
+            y.write(g * u / (1.0 + exp_neg_2z::<FMA>(g)));
         }
     }
 }
 
 multiversion! {
-    fn backward_chunk<FMA>(gate: &[f32], up: &[f32], grad: &[f32], d_gate: &mut [f32], d_up: &mut [f32]) {
+    fn backward_chunk<FMA>(gate: &[f32], up: &[f32], grad: &[f32], d_gate: &mut [MaybeUninit<f32>], d_up: &mut [MaybeUninit<f32>]) {
         let inputs = gate.iter().zip(up).zip(grad);
         for ((dg, du), ((&g, &u), &dy)) in d_gate.iter_mut().zip(d_up).zip(inputs) {
             let e = exp_neg_2z::<FMA>(g);
             let s = 1.0 / (1.0 + e);
             let slope = SCALE * fma::<FMA>(3.0 * CUBIC, g * g, 1.0);
             let gs = g * s;
-            *du = dy * gs;
-            *dg = dy * u * fma::<FMA>(gs * (e * s), slope, s);
+            du.write(dy * gs);
+            dg.write(dy * u * fma::<FMA>(gs * (e * s), slope, s));
         }
     }
 }
 
-/// Writes `gelu(gate) · up` to `out`. All slices have the same length.
-pub(crate) fn forward(gate: &[f32], up: &[f32], out: &mut [f32]) {
+/// Writes `gelu(gate) · up` to all of `out`. All slices have the same length.
+pub(crate) fn forward(gate: &[f32], up: &[f32], out: &mut [MaybeUninit<f32>]) {
     if !is_parallel(out.len()) {
         return forward_chunk(gate, up, out);
     }
@@ -62,8 +64,8 @@ pub(crate) fn forward(gate: &[f32], up: &[f32], out: &mut [f32]) {
         .for_each(|((out, gate), up)| forward_chunk(gate, up, out));
 }
 
-/// Writes the gradients with respect to `gate` and `up`. All slices have the same length.
-pub(crate) fn backward(gate: &[f32], up: &[f32], grad: &[f32], d_gate: &mut [f32], d_up: &mut [f32]) {
+/// Writes the gradients with respect to `gate` and `up`, all of both. All slices have the same length.
+pub(crate) fn backward(gate: &[f32], up: &[f32], grad: &[f32], d_gate: &mut [MaybeUninit<f32>], d_up: &mut [MaybeUninit<f32>]) {
     if !is_parallel(grad.len()) {
         return backward_chunk(gate, up, grad, d_gate, d_up);
     }

@@ -39,7 +39,8 @@ pub(super) fn catalog(rng: &mut Rng, hand_written: &[Tool]) -> Turns {
             format!("<{name}>\n{entries}\n</{name}>\n")
         }
     };
-    let mut turns = if rng.chance(0.55) { standing(rng, hand_written, &tools) } else { asked(rng, hand_written, &tools) };
+    let mut turns =
+        if rng.chance(0.55) { standing(rng, hand_written, &tools) } else { asked(rng, hand_written, &tools) };
     turns[0].0 = format!("{shown}\n{}", turns[0].0);
     turns
 }
@@ -67,7 +68,7 @@ fn unserved(rng: &mut Rng, hand_written: &[Tool], tools: &[Tool]) -> String {
 /// Requests that each come with their question.
 fn asked(rng: &mut Rng, hand_written: &[Tool], tools: &[Tool]) -> Turns {
     let mut turns = Turns::new();
-    for _ in 0..rng.count(2..=4) {
+    for _ in 0..rng.count(3..=5) {
         let tool = rng.one(tools);
         let which = rng.pick(&["Which entry fits?", "Name the entry that fits."]);
         match rng.weighted(&[26, 14, 24, 8, 8, 6, 8, 6]) {
@@ -89,7 +90,10 @@ fn asked(rng: &mut Rng, hand_written: &[Tool], tools: &[Tool]) -> Turns {
                     true => format!("Fill the form of {}.", tool.name),
                     false => "Fill the form that fits.".to_owned(),
                 };
-                turns.push((format!("{}\n{question}", request.text), Value::from(request.arguments).to_json()));
+                turns.push((
+                    format!("{}\n{question}", request.text),
+                    Value::from(request.arguments).to_json(),
+                ));
             }
             3 => {
                 let names: Vec<&str> = tool.params.iter().map(|p| p.name.as_str()).collect();
@@ -106,7 +110,8 @@ fn asked(rng: &mut Rng, hand_written: &[Tool], tools: &[Tool]) -> Turns {
             5 => turns.push((format!("Copy the entry {}.", tool.name), tool.entry(false).to_json())),
             6 => {
                 let param = rng.one(&tool.params);
-                let alone = tools.iter().flat_map(|t| &t.params).filter(|p| p.name == param.name).count() == 1;
+                let alone =
+                    tools.iter().flat_map(|t| &t.params).filter(|p| p.name == param.name).count() == 1;
                 if alone {
                     turns.push((format!("Which entry has the parameter {}?", param.name), tool.name.clone()));
                 }
@@ -116,7 +121,10 @@ fn asked(rng: &mut Rng, hand_written: &[Tool], tools: &[Tool]) -> Turns {
     }
     if turns.is_empty() {
         let request = ask(rng, &tools[0], Side::Train);
-        turns.push((format!("{}\nFill the form that fits.", request.text), Value::from(request.arguments).to_json()));
+        turns.push((
+            format!("{}\nFill the form that fits.", request.text),
+            Value::from(request.arguments).to_json(),
+        ));
     }
     turns
 }
@@ -129,7 +137,7 @@ fn standing(rng: &mut Rng, hand_written: &[Tool], tools: &[Tool]) -> Turns {
     let place = wrapped.as_ref().map_or_else(String::new, |name| format!(" inside <{name}>"));
     let instruction = format!("{task}{place}, or say none.");
     let mut turns = Turns::new();
-    for _ in 0..rng.count(2..=5) {
+    for _ in 0..rng.count(3..=6) {
         if rng.chance(0.24) {
             let text = unserved(rng, hand_written, tools);
             turns.push((text, "none".to_owned()));

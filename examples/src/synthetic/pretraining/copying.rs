@@ -56,7 +56,10 @@ pub(super) fn repeat(rng: &mut Rng) -> Turns {
             1 => strings(&words).to_json(),
             2 => words.join(", "),
             3 => words[..words.len().min(5)].join("\n"),
-            _ => (0..rng.count(1..=3)).map(|_| snippet(rng)).collect::<Vec<_>>().join(rng.pick(&[" ", "\n", ""])),
+            _ => (0..rng.count(1..=3))
+                .map(|_| snippet(rng))
+                .collect::<Vec<_>>()
+                .join(rng.pick(&[" ", "\n", ""])),
         };
         let prompt = match rng.below(4) {
             0 => format!("Repeat: {text}"),

@@ -32,7 +32,10 @@ pub(super) fn lookup(rng: &mut Rng) -> Turns {
                     let only: Object = [((*key).to_owned(), (*value).clone())].into_iter().collect();
                     (format!("Only {key}, as JSON."), Value::from(only).to_json())
                 }
-                3 => ("List the keys.".to_owned(), entries.iter().map(|(k, _)| *k).collect::<Vec<_>>().join(", ")),
+                3 => (
+                    "List the keys.".to_owned(),
+                    entries.iter().map(|(k, _)| *k).collect::<Vec<_>>().join(", "),
+                ),
                 _ => {
                     let question = rng.pick(&["What is the {}?", "Read the {}.", "Give the value of {}."]);
                     (question.replace("{}", key), spoken(value))

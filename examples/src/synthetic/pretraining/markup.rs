@@ -119,7 +119,9 @@ fn read(rng: &mut Rng) -> Turns {
             let (name, text) = rng.one(&parts);
             match rng.below(3) {
                 0 => (format!("Which tag holds {text}?"), name.clone()),
-                1 => (format!("Write what <{name}> holds, with its tag."), format!("<{name}>{text}</{name}>")),
+                1 => {
+                    (format!("Write what <{name}> holds, with its tag."), format!("<{name}>{text}</{name}>"))
+                }
                 _ => (format!("What does <{name}> hold?"), text.clone()),
             }
         })

@@ -65,8 +65,13 @@ impl PretrainingData {
         if stage == Stage::Easy {
             turns.truncate(if task >= 4 { 2 } else { 1 });
         }
-        let messages = turns.into_iter().flat_map(|(user, model)| [Message::user(user), Message::assistant(model)]);
-        Conversation { id: Some(format!("{stream}-{index}")), tools: Vec::new(), messages: messages.collect() }
+        let messages =
+            turns.into_iter().flat_map(|(user, model)| [Message::user(user), Message::assistant(model)]);
+        Conversation {
+            id: Some(format!("{stream}-{index}")),
+            tools: Vec::new(),
+            messages: messages.collect(),
+        }
     }
 
     /// Texts to train a tokenizer on.
