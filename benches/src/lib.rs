@@ -1,1 +1,115 @@
-//! Shared by the benches.
+//! What the benchmarks share: the device, the shapes of `docs/benchmarks.md`, models with random weights.
+//!
+//! A benchmark's name holds its size. Every measured closure ends with [`sync`], because a device may still be working when a call returns.
+#![recursion_limit = "256"]
+
+use std::time::Duration;
+
+use burn::module::Param;
+use burn::tensor::{DType, Device};
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, Criterion};
+use tooltune::gemma2::{Gemma2, Gemma2Config, LayerType};
+use tooltune::lm::{Linear, MapProjections};
+
+/// The device under test: the GPU whose feature is enabled, or the CPU.
+pub fn device() -> Device {
+    #[cfg(feature = "cuda")]
+    return Device::cuda(0);
+    #[cfg(all(feature = "rocm", not(feature = "cuda")))]
+    return Device::rocm(0);
+    #[cfg(all(feature = "vulkan", not(any(feature = "cuda", feature = "rocm"))))]
+    return Device::vulkan(burn::tensor::DeviceKind::DefaultDevice);
+    #[cfg(all(feature = "metal", not(any(feature = "cuda", feature = "rocm", feature = "vulkan"))))]
+    return Device::metal(burn::tensor::DeviceKind::DefaultDevice);
+    #[cfg(all(
+        feature = "wgpu",
+        not(any(feature = "cuda", feature = "rocm", feature = "vulkan", feature = "metal"))
+    ))]
+    return Device::wgpu(burn::tensor::DeviceKind::DefaultDevice);
+    #[cfg(not(any(
+        feature = "cuda",
+        feature = "rocm",
+        feature = "vulkan",
+        feature = "metal",
+        feature = "wgpu"
+    )))]
+    return Device::flex();
+}
+
+/// Waits for the device.
+///
+/// # Panics
+/// When an operation failed on the device.
+pub fn sync(device: &Device) {
+    device.sync().expect("the device did its work");
+}
+
+/// `tiny`: 5.1 M parameters, of which 4.1 M are embedding.
+pub fn tiny() -> Gemma2Config {
+    shape(32_000, [128, 512, 4], [4, 2, 32])
+}
+
+/// `small`: 138 M parameters, of which 24.6 M are embedding.
+pub fn small() -> Gemma2Config {
+    shape(32_000, [768, 3072, 12], [8, 4, 128])
+}
+
+/// One layer of `config`, with next to no vocabulary.
+pub fn one_layer(config: Gemma2Config) -> Gemma2Config {
+    Gemma2Config {
+        vocab_size: 256,
+        num_hidden_layers: 1,
+        layer_types: config.layer_types[..1].to_vec(),
+        ..config
+    }
+}
+
+fn shape(vocab_size: usize, [hidden, intermediate, layers]: [usize; 3], heads: [usize; 3]) -> Gemma2Config {
+    let [num_attention_heads, num_key_value_heads, head_dim] = heads;
+    let kind = |index| if index % 2 == 0 { LayerType::SlidingAttention } else { LayerType::FullAttention };
+    Gemma2Config {
+        vocab_size,
+        hidden_size: hidden,
+        intermediate_size: intermediate,
+        num_hidden_layers: layers,
+        num_attention_heads,
+        num_key_value_heads,
+        head_dim,
+        query_pre_attn_scalar: head_dim as f64,
+        sliding_window: 256,
+        layer_types: (0..layers).map(kind).collect(),
+        ..Gemma2Config::gemma2_2b()
+    }
+}
+
+/// A model with random weights, its matrices in `dtype`.
+///
+/// # Panics
+/// When `config` is invalid.
+pub fn random_model(config: &Gemma2Config, dtype: DType, device: &Device) -> Gemma2 {
+    device.seed(1);
+    let model = Gemma2::random(config, device).expect("the shape is valid");
+    if dtype == DType::F32 {
+        return model;
+    }
+    let cast = |_: &str, linear: Linear| -> Result<Linear, std::convert::Infallible> {
+        Ok(Linear::from_weight(linear.weight.val().cast(dtype).detach()))
+    };
+    let Ok(mut model) = model.map_projections(&mut { cast });
+    model.embed_tokens = Param::from_tensor(model.embed_tokens.val().cast(dtype).detach());
+    model
+}
+
+/// `count` token ids below `vocab`, the same in every run.
+pub fn token_ids(count: usize, vocab: usize) -> Vec<u32> {
+    let id = |index: usize| 3 + (index * 7919 + 13) % (vocab - 3);
+    (0..count).map(|index| id(index) as u32).collect()
+}
+
+/// A group of few samples: one iteration may take seconds.
+pub fn group<'c>(criterion: &'c mut Criterion, name: &str) -> BenchmarkGroup<'c, WallTime> {
+    let mut group = criterion.benchmark_group(name);
+    group.sample_size(10).warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(5));
+    group
+}

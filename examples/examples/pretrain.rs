@@ -19,7 +19,8 @@ use burn::tensor::{DType, Device, Tensor};
 use clap::Parser;
 use tooltune::chat::{ChatTemplate, Gemma2 as Gemma2Template, HfTokenizer, encode};
 use tooltune::gemma2::{Gemma2, Gemma2Config};
-use tooltune::sft::{MaskedCrossEntropy, Objective, Sample, SampleBatch, gradients};
+use tooltune::sft::trainer::accumulate;
+use tooltune::sft::{MaskedCrossEntropy, Sample, SampleBatch, gradients};
 use tooltune_examples::synthetic::rng::Rng;
 use tooltune_examples::synthetic::tokenizer::{TokenizerConfig, train_tokenizer};
 use tooltune_examples::synthetic::{PretrainingData, Stage};
@@ -44,7 +45,8 @@ struct Args {
     seed: u64,
 }
 
-const TOKENS_PER_BATCH: usize = 4096;
+/// Two of these make a step, each on a thread of its own.
+const TOKENS_PER_BATCH: usize = 2048;
 const POOL: usize = 400;
 const WARMUP_STEPS: f64 = 30.0;
 const MUON_LR: f64 = 0.02;
@@ -69,37 +71,44 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut model = Gemma2::random(&config, &device)?;
     let matrices = matrices(&model);
     let mut muon = MuonConfig::new().with_weight_decay(Some(WeightDecayConfig::new(0.05))).init();
-    let mut adamw = AdamWConfig::new().with_beta_1(0.9).with_beta_2(0.95).with_epsilon(1e-8).with_weight_decay(0.0).init();
+    let mut adamw = AdamWConfig::new()
+        .with_beta_1(0.9)
+        .with_beta_2(0.95)
+        .with_epsilon(1e-8)
+        .with_weight_decay(0.0)
+        .init();
     let objective = MaskedCrossEntropy { chunk_rows: 1024 };
-    println!("{} parameters, {} in matrices; {} M tokens", model.num_params(), matrices.len(), args.million_tokens);
+    println!(
+        "{} parameters, {} in matrices; {} M tokens",
+        model.num_params(),
+        matrices.len(),
+        args.million_tokens
+    );
 
     let mut stream = Stream { data, tokenizer, seed: args.seed, drawn: [0, 0], pool: Vec::new(), pools: 0 };
     let (start, mut tokens, mut step) = (Instant::now(), 0usize, 0usize);
     let (mut window, mut window_loss) = (0.0, 0.0);
     while (tokens as f64) < args.million_tokens * 1e6 {
-        let batch = stream.next_batch(tokens as f64 / (args.million_easy * 1e6))?;
+        let easy_done = tokens as f64 / (args.million_easy * 1e6);
+        let batches = [stream.next_batch(easy_done)?, stream.next_batch(easy_done)?];
         let factor = schedule(step, tokens as f64 / (args.million_tokens * 1e6));
-        let loss = objective.loss(&model, &batch)?;
-        let weight = batch.total_weight();
-        if !loss.sum.is_finite() {
-            return Err(format!("the loss is {} at step {step}", loss.sum).into());
-        }
-        let surrogate = loss.surrogate.ok_or("nothing to train on")?.div_scalar(weight);
-        let mut grads = surrogate.backward();
-        let ids: Vec<ParamId> = matrices.iter().copied().collect();
-        let matrix_grads = GradientsParams::from_params(&mut grads, &model, &ids);
-        let other_grads = GradientsParams::from_module(&mut grads, &model);
+        let (loss, grads) = accumulate(&model, &batches, &objective, args.seed, step, batches.len())?;
+        let (matrix_grads, other_grads) = split(&model, grads, &matrices);
         let norm = gradients::global_norm(&model, &other_grads)?;
         let other_grads = gradients::clip(&model, other_grads, norm, 1.0);
         model = muon.step(MUON_LR * factor, model, matrix_grads);
         model = adamw.step(ADAMW_LR * factor, model, other_grads);
         step += 1;
-        tokens += batch.tokens.num_tokens();
-        (window, window_loss) = (window + weight, window_loss + loss.sum);
+        tokens += batches.iter().map(|batch| batch.tokens.num_tokens()).sum::<usize>();
+        (window, window_loss) = (window + 1.0, window_loss + loss);
         if step % 100 == 0 {
             let secs = start.elapsed().as_secs_f64();
             let rate = tokens as f64 / secs;
-            println!("{secs:.0} s  step {step}  {:.2} M tokens  loss {:.3}  {rate:.0} tokens/s", tokens as f64 / 1e6, window_loss / window);
+            println!(
+                "{secs:.0} s  step {step}  {:.2} M tokens  loss {:.3}  {rate:.0} tokens/s",
+                tokens as f64 / 1e6,
+                window_loss / window
+            );
             (window, window_loss) = (0.0, 0.0);
         }
         if step % 1000 == 0 {
@@ -107,7 +116,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     model.valid().save_pretrained(&args.out, DType::BF16)?;
-    println!("{} after {:.0} s, {step} steps, {tokens} tokens", args.out.display(), start.elapsed().as_secs_f64());
+    println!(
+        "{} after {:.0} s, {step} steps, {tokens} tokens",
+        args.out.display(),
+        start.elapsed().as_secs_f64()
+    );
     Ok(())
 }
 
@@ -169,6 +182,31 @@ impl Stream {
         self.pool = batches;
         Ok(())
     }
+}
+
+/// The gradients of the matrices, and the others.
+fn split(
+    model: &Gemma2,
+    all: GradientsParams,
+    matrices: &HashSet<ParamId>,
+) -> (GradientsParams, GradientsParams) {
+    struct Split<'a> {
+        all: GradientsParams,
+        matrices: &'a HashSet<ParamId>,
+        parts: (GradientsParams, GradientsParams),
+    }
+    impl ModuleVisitor for Split<'_> {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if let Some(gradient) = self.all.remove::<D>(param.id) {
+                let matrix = self.matrices.contains(&param.id);
+                let part = if matrix { &mut self.parts.0 } else { &mut self.parts.1 };
+                part.register(param.id, gradient);
+            }
+        }
+    }
+    let mut split = Split { all, matrices, parts: (GradientsParams::new(), GradientsParams::new()) };
+    model.visit(&mut split);
+    split.parts
 }
 
 /// Ids of all two-dimensional parameters but the embedding.

@@ -1,3 +1,11 @@
-//! Shared by the examples.
+//! What the examples share: the embedded task, dialects, scoring, progress, plots.
+#![recursion_limit = "256"]
 
+pub mod backend;
+pub mod custom_loop;
+pub mod dialect;
+pub mod input;
+pub mod plot;
+pub mod progress;
+pub mod scoring;
 pub mod synthetic;

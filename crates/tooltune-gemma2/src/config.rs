@@ -107,6 +107,11 @@ impl Gemma2Config {
         }
     }
 
+    /// 138 million parameters: large enough for timings to mean something, small enough for two cores.
+    pub fn small() -> Self {
+        Self { vocab_size: 32_000, sliding_window: 256, ..Self::preset(768, 3072, 12, [8, 4, 128], 128.0) }
+    }
+
     fn preset(hidden: usize, intermediate: usize, layers: usize, heads: [usize; 3], scalar: f64) -> Self {
         let [num_attention_heads, num_key_value_heads, head_dim] = heads;
         Self {

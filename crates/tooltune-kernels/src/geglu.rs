@@ -101,6 +101,8 @@ mod tests {
 
         let empty = Tensor::<2>::zeros([0, 8], &device());
         assert_eq!(geglu(empty.clone(), empty).dims(), [0, 8]);
+        let empty = Tensor::<2>::zeros([3, 0], &device());
+        assert_eq!(geglu(empty.clone(), empty).dims(), [3, 0]);
 
         let gate = Tensor::<2>::from_floats([[-1e4, -30.0, 0.0, 30.0, 1e4]], &device());
         let [d_gate, _] = gradients([gate.clone(), gate.ones_like()], |[gate, up]| geglu(gate, up));

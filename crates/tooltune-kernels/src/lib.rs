@@ -8,15 +8,26 @@
 //! This is not a tensor library: it holds what a decoder block of Gemma 2 spends its time in outside of its
 //! large matrix products, and nothing else. It is also the only crate of the workspace that contains `unsafe`.
 //!
-//! | module | what |
+//! | item | what |
 //! |---|---|
-//! | [`geglu`] | the gated activation of the feed-forward network |
-//! | [`attention`] | grouped-query attention with mask and soft-cap |
-//! | [`rms_norm`] | Gemma's root-mean-square norm |
-//! | [`rope`] | rotary position embedding, rotate-half layout |
-//! | [`mmap`] | a file mapped read-only into memory |
+//! | [`geglu()`] | the gated activation of the feed-forward network |
+//! | [`attention()`] | grouped-query attention with mask and soft-cap |
+//! | [`rms_norm()`] | Gemma's root-mean-square norm |
+//! | [`rope()`] | rotary position embedding, rotate-half layout |
+//! | [`mmap::MappedFile`] | a file mapped read-only into memory |
 //!
-//! Same inputs and same number of threads give the same bytes.
+//! Same inputs give the same bytes, whatever the number of threads.
+//!
+//! ```
+//! use burn::tensor::{Device, Tensor};
+//!
+//! let device = Device::flex();
+//! let gate = Tensor::<2>::from_floats([[-1.0, 0.0, 2.0]], &device);
+//! let up = Tensor::<2>::from_floats([[1.0, 1.0, 0.5]], &device);
+//! let out = tooltune_kernels::geglu(gate, up).into_data().try_to_vec::<f32>()?;
+//! assert!((out[0] + 0.158808).abs() < 1e-6 && out[1] == 0.0);
+//! # Ok::<(), burn::tensor::DataError>(())
+//! ```
 
 mod attention;
 mod device;

@@ -17,6 +17,9 @@ use crate::device::in_f32;
 /// Source: Zhang & Sennrich, "Root Mean Square Layer Normalization"; the `1 + weight` of the Gemma reports.
 pub fn rms_norm(x: Tensor<2>, weight: Tensor<1>, eps: f64) -> Tensor<2> {
     assert_eq!(x.dims()[1], weight.dims()[0], "rms_norm: weight must have one element for each column");
+    if x.shape().num_elements() == 0 {
+        return x;
+    }
     #[cfg(feature = "cpu")]
     if crate::device::is_fused(&x) && crate::device::is_fused(&weight) {
         return crate::flex::rms_norm(x, weight, eps);
@@ -101,6 +104,8 @@ mod tests {
         let copy = Tensor::from_data(view.clone().into_data(), &device());
         assert_close("view", &rms_norm(view, weight.clone(), EPS), &rms_norm(copy, weight.clone(), EPS), 0.0);
         assert_eq!(rms_norm(Tensor::zeros([0, 9], &device()), weight, EPS).dims(), [0, 9]);
+        let no_columns = Tensor::<1>::zeros([0], &device());
+        assert_eq!(rms_norm(Tensor::zeros([3, 0], &device()), no_columns, EPS).dims(), [3, 0]);
     }
 
     #[test]

@@ -71,6 +71,9 @@ pub struct TrainingConfig {
     pub batch_size: BatchSize,
     /// Micro-batches in a step.
     pub gradient_accumulation_steps: usize,
+    /// Micro-batches of a step that run at a time, each in a thread of its own: for small models on CPU, whose operations are too small
+    /// to be split. With dropout, more than 1 makes a run irreproducible.
+    pub micro_batch_threads: usize,
     /// Put samples of similar length together.
     pub group_by_length: bool,
     /// Shuffle each epoch.
@@ -96,6 +99,7 @@ impl Default for TrainingConfig {
             max_steps: None,
             batch_size: BatchSize::Samples(1),
             gradient_accumulation_steps: 4,
+            micro_batch_threads: 1,
             group_by_length: false,
             shuffle: true,
             max_length: 2048,
@@ -119,6 +123,7 @@ impl TrainingConfig {
         let at_least_one = [
             ("batch_size", batch),
             ("gradient_accumulation_steps", self.gradient_accumulation_steps),
+            ("micro_batch_threads", self.micro_batch_threads),
             ("max_length", self.max_length),
             ("num_train_epochs", self.num_train_epochs),
             ("max_steps", self.max_steps.unwrap_or(1)),

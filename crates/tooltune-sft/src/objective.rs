@@ -19,7 +19,7 @@ pub struct Loss {
 
 /// Something to minimise: a sum over the trained tokens of a batch, never a mean, so that a step over several batches weighs every token
 /// alike.
-pub trait Objective<M: CausalLm> {
+pub trait Objective<M: CausalLm>: Sync {
     /// The loss of `batch` under `model`.
     ///
     /// # Errors

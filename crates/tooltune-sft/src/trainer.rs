@@ -66,7 +66,7 @@ pub fn train_with<M: CausalLm>(
 ) -> Result<(M, TrainingSummary), Error> {
     config.validate()?;
     let start = Instant::now();
-    let (samples, run) = usable(samples, config, model.vocab_size())?;
+    let (samples, run) = select_trainable(samples, config, model.vocab_size())?;
     let plan = Plan::new(&samples, config);
     let schedule = Schedule::new(&config.schedule, plan.steps.len())?;
     let run = RunStart { total_steps: plan.steps.len(), ..run };
@@ -82,7 +82,8 @@ pub fn train_with<M: CausalLm>(
             SampleBatch::collate(&chosen, 0)
         });
         let batches: Vec<SampleBatch> = batches.collect();
-        let (loss, grads) = accumulate(&model, &batches, objective, config.seed, step)?;
+        let (loss, grads) =
+            accumulate(&model, &batches, objective, config.seed, step, config.micro_batch_threads)?;
         let grad_norm = gradients::global_norm(&model, &grads)?;
         finite("the gradient norm", grad_norm, step, &batches)?;
         for callback in callbacks.iter_mut() {
@@ -134,6 +135,9 @@ pub fn train_with<M: CausalLm>(
 
 /// Loss and gradients of one step: the sum over its micro-batches by their total weight.
 ///
+/// With `threads` above 1, that many micro-batches run at a time. Their gradients are added in order all the same: the result does not
+/// depend on timing, unless the model draws random numbers (dropout), whose order between threads is not defined.
+///
 /// # Errors
 /// [`Error::NotFinite`] and as the objective.
 pub fn accumulate<M: CausalLm>(
@@ -142,21 +146,59 @@ pub fn accumulate<M: CausalLm>(
     objective: &impl Objective<M>,
     seed: u64,
     step: usize,
+    threads: usize,
 ) -> Result<(f64, GradientsParams), Error> {
     let weight: f64 = batches.iter().map(SampleBatch::total_weight).sum();
     let mut accumulator = GradientsAccumulator::new();
     let mut sum = 0.0;
-    for (micro_batch, batch) in batches.iter().enumerate() {
-        model.device().seed(KeyedRandom::new(&[seed, DROPOUT, step as u64, micro_batch as u64]).next());
-        let loss = objective.loss(model, batch)?;
-        finite("the loss", loss.sum, step, std::slice::from_ref(batch))?;
-        sum += loss.sum;
-        if let Some(surrogate) = loss.surrogate {
-            let grads = surrogate.div_scalar(weight).backward();
-            accumulator.accumulate(model, GradientsParams::from_grads(grads, model));
+    let mut add = |(loss, grads): (f64, Option<GradientsParams>)| {
+        sum += loss;
+        if let Some(grads) = grads {
+            accumulator.accumulate(model, grads);
         }
+    };
+    let numbered: Vec<_> = batches.iter().enumerate().collect();
+    for group in numbered.chunks(threads.max(1)) {
+        if let [(number, batch)] = group {
+            let key = KeyedRandom::new(&[seed, DROPOUT, step as u64, *number as u64]).next();
+            add(micro_batch(model, batch, objective, weight, key, step)?);
+            continue;
+        }
+        let results = std::thread::scope(|scope| {
+            let spawn = |&(number, batch)| {
+                let key = KeyedRandom::new(&[seed, DROPOUT, step as u64, number as u64]).next();
+                // A leaf of its own for each thread: graphs that share one would wait for each other.
+                let device = model.device();
+                let model = model.clone().fork(&device);
+                scope.spawn(move || micro_batch(&model, batch, objective, weight, key, step))
+            };
+            let handles: Vec<_> = group.iter().map(spawn).collect();
+            let joined = handles
+                .into_iter()
+                .map(|h| h.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            joined.collect::<Result<Vec<_>, Error>>()
+        });
+        results?.into_iter().for_each(&mut add);
     }
     Ok((sum / weight, accumulator.grads()))
+}
+
+/// Sum of the loss of one micro-batch, and the gradients of that sum by `weight`.
+fn micro_batch<M: CausalLm>(
+    model: &M,
+    batch: &SampleBatch,
+    objective: &impl Objective<M>,
+    weight: f64,
+    key: u64,
+    step: usize,
+) -> Result<(f64, Option<GradientsParams>), Error> {
+    model.device().seed(key);
+    let loss = objective.loss(model, batch)?;
+    finite("the loss", loss.sum, step, std::slice::from_ref(batch))?;
+    let gradients = |surrogate: burn::tensor::Tensor<1>| {
+        GradientsParams::from_grads(surrogate.div_scalar(weight).backward(), model)
+    };
+    Ok((loss.sum, loss.surrogate.map(gradients)))
 }
 
 fn finite(what: &'static str, value: f64, step: usize, batches: &[SampleBatch]) -> Result<(), Error> {
@@ -167,8 +209,11 @@ fn finite(what: &'static str, value: f64, step: usize, batches: &[SampleBatch]) 
     Err(Error::NotFinite { what, value, step, samples })
 }
 
-/// Leaves out what cannot be trained on, and says what that was.
-fn usable(
+/// Leaves out what cannot be trained on, and says what that was. [`train`] does this first; call it to know before.
+///
+/// # Errors
+/// [`Error::EmptyDataset`] and [`Error::TokenOutOfVocabulary`].
+pub fn select_trainable(
     samples: &[Sample],
     config: &TrainingConfig,
     vocab: usize,

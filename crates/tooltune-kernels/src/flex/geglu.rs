@@ -16,7 +16,7 @@ use std::mem::MaybeUninit;
 use rayon::prelude::*;
 
 use super::math::exp;
-use super::parallel::{CHUNK, is_parallel};
+use super::parallel::{CHUNK, filled, is_parallel};
 use super::simd::{fma, multiversion};
 
 const SCALE: f32 = crate::geglu::SCALE as f32;
@@ -53,26 +53,47 @@ multiversion! {
     }
 }
 
-/// Writes `gelu(gate) · up` to all of `out`. All slices have the same length.
-pub(crate) fn forward(gate: &[f32], up: &[f32], out: &mut [MaybeUninit<f32>]) {
-    if !is_parallel(out.len()) {
-        return forward_chunk(gate, up, out);
-    }
-    out.par_chunks_mut(CHUNK)
-        .zip(gate.par_chunks(CHUNK))
-        .zip(up.par_chunks(CHUNK))
-        .for_each(|((out, gate), up)| forward_chunk(gate, up, out));
+/// `gelu(gate) · up`.
+///
+/// # Panics
+/// If the lengths differ.
+pub(crate) fn forward(gate: &[f32], up: &[f32]) -> Vec<f32> {
+    assert_eq!(gate.len(), up.len());
+    let fill = |out: &mut [MaybeUninit<f32>]| {
+        if !is_parallel(out.len()) {
+            return forward_chunk(gate, up, out);
+        }
+        out.par_chunks_mut(CHUNK)
+            .zip(gate.par_chunks(CHUNK).zip(up.par_chunks(CHUNK)))
+            .for_each(|(out, (gate, up))| forward_chunk(gate, up, out));
+    };
+    // SAFETY: all slices have the same length, so each output is written with its inputs.
+    unsafe { filled(gate.len(), fill) }
 }
 
-/// Writes the gradients with respect to `gate` and `up`, all of both. All slices have the same length.
-pub(crate) fn backward(gate: &[f32], up: &[f32], grad: &[f32], d_gate: &mut [MaybeUninit<f32>], d_up: &mut [MaybeUninit<f32>]) {
-    if !is_parallel(grad.len()) {
-        return backward_chunk(gate, up, grad, d_gate, d_up);
-    }
-    let inputs = gate.par_chunks(CHUNK).zip(up.par_chunks(CHUNK)).zip(grad.par_chunks(CHUNK));
-    d_gate
-        .par_chunks_mut(CHUNK)
-        .zip(d_up.par_chunks_mut(CHUNK))
-        .zip(inputs)
-        .for_each(|((dg, du), ((g, u), dy))| backward_chunk(g, u, dy, dg, du));
+/// The gradients with respect to `gate` and `up`.
+///
+/// # Panics
+/// If the lengths differ.
+pub(crate) fn backward(gate: &[f32], up: &[f32], grad: &[f32]) -> [Vec<f32>; 2] {
+    assert!(gate.len() == up.len() && gate.len() == grad.len());
+    let mut d_gate = Vec::new();
+    let fill = |d_up: &mut [MaybeUninit<f32>]| {
+        let fill = |d_gate: &mut [MaybeUninit<f32>]| {
+            if !is_parallel(d_gate.len()) {
+                return backward_chunk(gate, up, grad, d_gate, d_up);
+            }
+            let inputs = gate.par_chunks(CHUNK).zip(up.par_chunks(CHUNK)).zip(grad.par_chunks(CHUNK));
+            d_gate
+                .par_chunks_mut(CHUNK)
+                .zip(d_up.par_chunks_mut(CHUNK))
+                .zip(inputs)
+                .for_each(|((dg, du), ((g, u), dy))| backward_chunk(g, u, dy, dg, du));
+        };
+        // SAFETY: as below.
+        d_gate = unsafe { filled(gate.len(), fill) };
+    };
+    // SAFETY: all slices have the same length, so each pair of outputs is written with its inputs.
+    let d_up = unsafe { filled(gate.len(), fill) };
+    [d_gate, d_up]
 }

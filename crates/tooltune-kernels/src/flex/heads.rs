@@ -3,13 +3,17 @@
 use std::ops::Range;
 
 use burn_flex::{FlexTensor, Layout};
-use rayon::prelude::*;
 
 use super::matrix::Matrix;
+use super::parallel::for_each;
 use super::tensor;
 
 /// Rows and columns that are transposed together, so that both sides stay in the cache.
 const TILE: usize = 16;
+
+/// From how many rows of the other factor on, transposing a factor once is cheaper than on the way into every
+/// product.
+const COPY_FROM: usize = 16;
 
 /// A `[batch, heads, len, dim]` tensor whose rows have contiguous elements.
 pub(crate) struct Heads {
@@ -47,13 +51,12 @@ impl Heads {
         Matrix::new(self.tensor.storage(), offset, [end - start, self.dim], [self.strides[2], 1])
     }
 
-    /// A copy as `[batch, heads, dim, len]`, for products that run along rows of both factors: transposing once
-    /// is cheaper than on the way into every product.
-    pub(crate) fn transposed(&self) -> Transposed {
+    fn transposed(&self) -> Transposed {
         let shape = self.tensor.layout().shape();
         let (heads, len, dim) = (shape[1], shape[2], self.dim);
         let mut values = vec![0.0; shape[0] * heads * len * dim];
-        values.par_chunks_mut(len * dim).enumerate().for_each(|(index, out)| {
+        let work = values.len();
+        for_each(work, values.chunks_mut(len * dim).collect(), |(): &mut (), index, out| {
             let source = self.from(index / heads, index % heads, 0);
             let stride = self.strides[2];
             for rows in tiles(len) {
@@ -67,7 +70,7 @@ impl Heads {
                 }
             }
         });
-        Transposed { values, heads, len, dim }
+        Transposed { values, heads, len }
     }
 
     fn offset(&self, batch: usize, head: usize, row: usize) -> usize {
@@ -79,19 +82,33 @@ fn tiles(len: usize) -> impl Iterator<Item = Range<usize>> {
     (0..len).step_by(TILE).map(move |start| start..len.min(start + TILE))
 }
 
-/// `[batch, heads, dim, len]` values.
-pub(crate) struct Transposed {
+/// A `[batch, heads, dim, len]` copy.
+struct Transposed {
     values: Vec<f32>,
     heads: usize,
     len: usize,
-    dim: usize,
 }
 
-impl Transposed {
+/// The heads of a tensor as `[dim, len]` matrices.
+pub(crate) struct Columns<'a> {
+    heads: &'a Heads,
+    copy: Option<Transposed>,
+}
+
+impl<'a> Columns<'a> {
+    /// Of `heads`, copied if they take part in products with at least [`COPY_FROM`] rows.
+    pub(crate) fn new(heads: &'a Heads, rows: usize) -> Self {
+        Self { heads, copy: (rows >= COPY_FROM).then(|| heads.transposed()) }
+    }
+
     /// Columns `start..end` of one head.
     pub(crate) fn matrix(&self, batch: usize, head: usize, start: usize, end: usize) -> Matrix<'_> {
-        let offset = (batch * self.heads + head) * self.dim * self.len + start;
-        Matrix::new(&self.values, offset, [self.dim, end - start], [self.len, 1])
+        let Some(Transposed { values, heads, len }) = &self.copy else {
+            return self.heads.matrix(batch, head, start, end).transposed();
+        };
+        let dim = self.heads.dim;
+        let offset = (batch * heads + head) * dim * len + start;
+        Matrix::new(values, offset, [dim, end - start], [*len, 1])
     }
 }
 

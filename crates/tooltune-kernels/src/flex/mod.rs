@@ -21,7 +21,7 @@ use burn::backend::{Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::{Bool, Shape, Tensor, TensorData};
 use burn_flex::FlexTensor;
 
-use attention::{Saved, Scaling};
+use attention::Scaling;
 
 /// Operations with a fused implementation. Float tensors are `f32` and not empty.
 #[backend_extension(Flex, Autodiff)]
@@ -96,9 +96,7 @@ pub(crate) struct AttentionState<B: Backend> {
 impl Fused for Flex {
     fn geglu(gate: FlexTensor, up: FlexTensor) -> FlexTensor {
         let (gate, up) = (gate.to_contiguous(), up.to_contiguous());
-        let mut out = vec![0.0; gate.layout().num_elements()];
-        geglu::forward(gate.storage(), up.storage(), &mut out);
-        tensor(out, gate.layout().shape().clone())
+        tensor(geglu::forward(gate.storage(), up.storage()), gate.layout().shape().clone())
     }
 
     fn grouped_attention(
@@ -108,13 +106,12 @@ impl Fused for Flex {
         mask: FlexTensor,
         scaling: Scaling,
     ) -> FlexTensor {
-        attention::forward(&q, &k, &v, mask, scaling).0
+        attention::forward([&q, &k, &v], mask, scaling).0
     }
 
     fn gemma_rms_norm(x: FlexTensor, weight: FlexTensor, eps: f32) -> FlexTensor {
         let x = x.to_contiguous();
-        let mut out = vec![0.0; x.layout().num_elements()];
-        rms_norm::forward(x.storage(), &norm_factors(&weight), eps, &mut out);
+        let out = rms_norm::forward(x.storage(), &norm_factors(&weight), eps);
         tensor(out, x.layout().shape().clone())
     }
 
@@ -126,10 +123,8 @@ impl Fused for Flex {
 impl FusedGrad for Flex {
     fn geglu_grad(gate: FlexTensor, up: FlexTensor, grad: FlexTensor) -> [FlexTensor; 2] {
         let (gate, up, grad) = (gate.to_contiguous(), up.to_contiguous(), grad.to_contiguous());
-        let mut d_gate = vec![0.0; gate.layout().num_elements()];
-        let mut d_up = vec![0.0; d_gate.len()];
-        geglu::backward(gate.storage(), up.storage(), grad.storage(), &mut d_gate, &mut d_up);
-        [d_gate, d_up].map(|values| tensor(values, gate.layout().shape().clone()))
+        geglu::backward(gate.storage(), up.storage(), grad.storage())
+            .map(|values| tensor(values, gate.layout().shape().clone()))
     }
 
     fn attention_with_stats(
@@ -137,19 +132,17 @@ impl FusedGrad for Flex {
         mask: FlexTensor,
         scaling: Scaling,
     ) -> (FlexTensor, Vec<softmax::RowStats>) {
-        attention::forward(&q, &k, &v, mask, scaling)
+        attention::forward([&q, &k, &v], mask, scaling)
     }
 
     fn attention_grad(state: AttentionState<Self>, grad: FlexTensor) -> [FlexTensor; 3] {
         let AttentionState { qkv: [q, k, v], mask, stats, scaling } = state;
-        let saved = Saved { q: &q, k: &k, v: &v, mask, stats: &stats };
-        attention::backward(saved, &grad, scaling)
+        attention::backward([&q, &k, &v], mask, scaling, &stats, &grad)
     }
 
     fn rms_norm_grad(x: FlexTensor, weight: FlexTensor, eps: f32, grad: FlexTensor) -> FlexTensor {
         let (x, grad) = (x.to_contiguous(), grad.to_contiguous());
-        let mut d_x = vec![0.0; x.layout().num_elements()];
-        rms_norm::backward(x.storage(), &norm_factors(&weight), eps, grad.storage(), &mut d_x);
+        let d_x = rms_norm::backward(x.storage(), &norm_factors(&weight), eps, grad.storage());
         tensor(d_x, x.layout().shape().clone())
     }
 
@@ -207,4 +200,37 @@ pub(crate) fn rms_norm(x: Tensor<2>, weight: Tensor<1>, eps: f64) -> Tensor<2> {
 pub(crate) fn rope(x: Tensor<4>, cos: Tensor<3>, sin: Tensor<3>) -> Tensor<4> {
     let (x, cos, sin) = (x.into_dispatch(), cos.into_dispatch(), sin.into_dispatch());
     Tensor::from_dispatch(<Dispatch as Fused>::rotate_half(x, cos, sin))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{gradients, random, values};
+    use crate::{attention, geglu, rms_norm, rope};
+
+    /// Bytes of the results and gradients of all kernels, at sizes that are split over threads.
+    fn everything() -> Vec<u32> {
+        let shape = [300, 601];
+        let [a, b] = gradients([random(shape, 1.0, 1), random(shape, 1.0, 2)], |[gate, up]| geglu(gate, up));
+        let [c] = gradients([random(shape, 1.0, 1)], |[x]| rms_norm(x, random([601], 0.1, 3), 1e-6));
+        let weight = random([1, 601], 0.1, 3);
+        let [d] = gradients([weight], |[w]| rms_norm(random(shape, 1.0, 1).autodiff(), w.squeeze(), 1e-6));
+        let qkv = [4, 2, 2].map(|heads| random([2, heads, 150, 64], 1.0, heads as u64));
+        let table = random([1, 150, 32], 1.0, 5);
+        let qkv = gradients(qkv, |[q, k, v]| {
+            let q = rope(q, table.clone(), table);
+            attention(q, k, v, None, 0.3, Some(50.0))
+        });
+        let rows = [a, b, c, d].map(|x| values(&x)).into_iter().chain(qkv.map(|x| values(&x)));
+        rows.flatten().map(f32::to_bits).collect()
+    }
+
+    #[test]
+    fn threads_change_no_bit() {
+        let run = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
+            pool.install(everything)
+        };
+        let one = run(1);
+        assert!(one == run(2) && one == run(3));
+    }
 }

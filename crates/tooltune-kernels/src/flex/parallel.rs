@@ -2,6 +2,8 @@
 
 use std::mem::MaybeUninit;
 
+use rayon::prelude::*;
+
 /// Elements of one piece of work: 64 KiB of `f32`, a few of which fit the second-level cache together. Fixed, so
 /// that the number of threads does not change where pieces begin.
 pub(crate) const CHUNK: usize = 16 * 1024;
@@ -9,6 +11,22 @@ pub(crate) const CHUNK: usize = 16 * 1024;
 /// Whether a pass over `elements` is worth waking other threads for: some tens of microseconds.
 pub(crate) fn is_parallel(elements: usize) -> bool {
     elements >= 8 * CHUNK && rayon::current_num_threads() > 1
+}
+
+/// Calls `task` with the index of every item and the item, over threads if `work` elements are worth it. Each
+/// thread has scratch space of its own, which carries over from item to item.
+pub(crate) fn for_each<T: Send, S: Default>(
+    work: usize,
+    items: Vec<T>,
+    task: impl Fn(&mut S, usize, T) + Send + Sync,
+) {
+    if is_parallel(work) {
+        let items = items.into_par_iter().enumerate();
+        items.for_each_init(S::default, |scratch, (index, item)| task(scratch, index, item));
+    } else {
+        let mut scratch = S::default();
+        items.into_iter().enumerate().for_each(|(index, item)| task(&mut scratch, index, item));
+    }
 }
 
 /// A vector of `len` elements that `fill` writes, without zeroing it first: that would be one more pass over

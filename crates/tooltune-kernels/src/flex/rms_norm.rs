@@ -11,10 +11,12 @@
 //! Only `x` and `w` are needed for the gradient. The relative error of `y` is under 1e-6. The sum of `dw` runs over
 //! blocks of rows of fixed size and then over the blocks in order, whatever the number of threads.
 
+use std::mem::MaybeUninit;
+
 use rayon::prelude::*;
 
-use super::parallel::{CHUNK, is_parallel};
-use super::simd::{dot, fma, multiversion};
+use super::parallel::{CHUNK, filled, is_parallel};
+use super::simd::{LANES, dot, fma, fold, multiversion};
 
 /// `1 / sqrt(Σx²/n + eps)`.
 #[inline(always)]
@@ -22,30 +24,45 @@ fn inverse_rms<const FMA: bool>(x: &[f32], eps: f32) -> f32 {
     1.0 / (dot::<FMA>(x, x) / x.len() as f32 + eps).sqrt()
 }
 
+/// `Σ a·b·c` over slices of the same length.
+#[inline(always)]
+fn dot3<const FMA: bool>(a: &[f32], b: &[f32], c: &[f32]) -> f32 {
+    let mut lanes = [0.0f32; LANES];
+    let whole = a.len() - a.len() % LANES;
+    let ((a, a_tail), (b, b_tail), (c, c_tail)) = (a.split_at(whole), b.split_at(whole), c.split_at(whole));
+    let mut add = |a: &[f32], b: &[f32], c: &[f32]| {
+        for (acc, ((&a, &b), &c)) in lanes.iter_mut().zip(a.iter().zip(b).zip(c)) {
+            *acc = fma::<FMA>(a * b, c, *acc);
+        }
+    };
+    for ((a, b), c) in a.chunks_exact(LANES).zip(b.chunks_exact(LANES)).zip(c.chunks_exact(LANES)) {
+        add(a, b, c);
+    }
+    add(a_tail, b_tail, c_tail);
+    fold(lanes)
+}
+
 multiversion! {
-    fn forward_rows<FMA>(x: &[f32], factors: &[f32], eps: f32, out: &mut [f32]) {
+    fn forward_rows<FMA>(x: &[f32], factors: &[f32], eps: f32, out: &mut [MaybeUninit<f32>]) {
         let hidden = factors.len();
         for (x, y) in x.chunks_exact(hidden).zip(out.chunks_exact_mut(hidden)) {
             let r = inverse_rms::<FMA>(x, eps);
             for ((y, &x), &factor) in y.iter_mut().zip(x).zip(factors) {
-                *y = x * r * factor;
+                y.write(x * r * factor);
             }
         }
     }
 }
 
 multiversion! {
-    fn backward_rows<FMA>(x: &[f32], factors: &[f32], eps: f32, grad: &[f32], d_x: &mut [f32]) {
+    fn backward_rows<FMA>(x: &[f32], factors: &[f32], eps: f32, grad: &[f32], d_x: &mut [MaybeUninit<f32>]) {
         let hidden = factors.len();
         let rows = x.chunks_exact(hidden).zip(grad.chunks_exact(hidden));
         for ((x, dy), dx) in rows.zip(d_x.chunks_exact_mut(hidden)) {
             let r = inverse_rms::<FMA>(x, eps);
-            for ((dx, &dy), &factor) in dx.iter_mut().zip(dy).zip(factors) {
-                *dx = dy * factor;
-            }
-            let projection = -r * r * dot::<FMA>(dx, x) / hidden as f32;
-            for (dx, &x) in dx.iter_mut().zip(x) {
-                *dx = r * fma::<FMA>(projection, x, *dx);
+            let projection = -r * r * dot3::<FMA>(dy, factors, x) / hidden as f32;
+            for (((dx, &x), &dy), &factor) in dx.iter_mut().zip(x).zip(dy).zip(factors) {
+                dx.write(r * fma::<FMA>(projection, x, dy * factor));
             }
         }
     }
@@ -68,26 +85,42 @@ fn piece(hidden: usize) -> usize {
     CHUNK.div_ceil(hidden) * hidden
 }
 
-/// Writes the norm of each row of `x` to `out`. `factors` is `1 + weight`, one for each column.
-pub(crate) fn forward(x: &[f32], factors: &[f32], eps: f32, out: &mut [f32]) {
-    if !is_parallel(x.len()) {
-        return forward_rows(x, factors, eps, out);
-    }
+/// The norm of each row of `x`. `factors` is `1 + weight`, one for each column.
+///
+/// # Panics
+/// If `x` is not a whole number of rows.
+pub(crate) fn forward(x: &[f32], factors: &[f32], eps: f32) -> Vec<f32> {
+    assert!(x.len().is_multiple_of(factors.len()));
     let piece = piece(factors.len());
-    out.par_chunks_mut(piece)
-        .zip(x.par_chunks(piece))
-        .for_each(|(out, x)| forward_rows(x, factors, eps, out));
+    let fill = |out: &mut [MaybeUninit<f32>]| {
+        if !is_parallel(x.len()) {
+            return forward_rows(x, factors, eps, out);
+        }
+        out.par_chunks_mut(piece)
+            .zip(x.par_chunks(piece))
+            .for_each(|(out, x)| forward_rows(x, factors, eps, out));
+    };
+    // SAFETY: input and output have the same length, a whole number of rows, so each row is written.
+    unsafe { filled(x.len(), fill) }
 }
 
-/// Writes the gradient with respect to `x`.
-pub(crate) fn backward(x: &[f32], factors: &[f32], eps: f32, grad: &[f32], d_x: &mut [f32]) {
-    if !is_parallel(x.len()) {
-        return backward_rows(x, factors, eps, grad, d_x);
-    }
+/// The gradient with respect to `x`.
+///
+/// # Panics
+/// If `x` is not a whole number of rows or `grad` not as many.
+pub(crate) fn backward(x: &[f32], factors: &[f32], eps: f32, grad: &[f32]) -> Vec<f32> {
+    assert!(x.len().is_multiple_of(factors.len()) && x.len() == grad.len());
     let piece = piece(factors.len());
-    d_x.par_chunks_mut(piece)
-        .zip(x.par_chunks(piece).zip(grad.par_chunks(piece)))
-        .for_each(|(d_x, (x, grad))| backward_rows(x, factors, eps, grad, d_x));
+    let fill = |d_x: &mut [MaybeUninit<f32>]| {
+        if !is_parallel(x.len()) {
+            return backward_rows(x, factors, eps, grad, d_x);
+        }
+        d_x.par_chunks_mut(piece)
+            .zip(x.par_chunks(piece).zip(grad.par_chunks(piece)))
+            .for_each(|(d_x, (x, grad))| backward_rows(x, factors, eps, grad, d_x));
+    };
+    // SAFETY: as in `forward`.
+    unsafe { filled(x.len(), fill) }
 }
 
 /// The gradient with respect to the weight of `hidden` elements.

@@ -8,11 +8,13 @@
 //! 2e-7 of the length of its pair. The input may be strided; the result has its memory order
 //! (`[batch, seq, heads, head_dim]` when heads were split from rows), so that merging the heads copies nothing.
 
+use std::mem::MaybeUninit;
+
 use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
 use super::heads::{Heads, heads_view};
-use super::parallel::{CHUNK, is_parallel};
+use super::parallel::{CHUNK, filled, is_parallel};
 use super::simd::{fma, multiversion};
 use super::tensor;
 
@@ -28,7 +30,7 @@ struct Rows<'a> {
 }
 
 multiversion! {
-    fn rotate_rows<FMA>(rows: Rows, sign: f32, out: &mut [f32]) {
+    fn rotate_rows<FMA>(rows: Rows, sign: f32, out: &mut [MaybeUninit<f32>]) {
         let half = rows.half;
         for (row, out) in out.chunks_exact_mut(2 * half).enumerate() {
             let (out1, out2) = out.split_at_mut(half);
@@ -37,8 +39,8 @@ multiversion! {
             let sin = &rows.sin[row * rows.table_stride..][..half];
             for i in 0..half {
                 let sin = sign * sin[i];
-                out1[i] = fma::<FMA>(x1[i], cos[i], -(x2[i] * sin));
-                out2[i] = fma::<FMA>(x2[i], cos[i], x1[i] * sin);
+                out1[i].write(fma::<FMA>(x1[i], cos[i], -(x2[i] * sin)));
+                out2[i].write(fma::<FMA>(x2[i], cos[i], x1[i] * sin));
             }
         }
     }
@@ -60,7 +62,7 @@ pub(crate) fn rotate(x: &FlexTensor, cos: &FlexTensor, sin: &FlexTensor, inverse
 
     // One item is what lies together in memory: the heads of a position, or the positions of a head.
     let item = if by_position { heads * dim } else { seq * dim };
-    let rotate_item = |(index, out): (usize, &mut [f32])| {
+    let rotate_item = |(index, out): (usize, &mut [MaybeUninit<f32>])| {
         let (b, head, position) =
             if by_position { (index / seq, 0, index % seq) } else { (index / heads, index % heads, 0) };
         let table = ((b % table_batch) * seq + position) * half;
@@ -69,13 +71,16 @@ pub(crate) fn rotate(x: &FlexTensor, cos: &FlexTensor, sin: &FlexTensor, inverse
         let rows = Rows { x: x.from(b, head, position), x_stride, cos, sin, table_stride, half };
         rotate_rows(rows, sign, out);
     };
-    let mut out = vec![0.0; batch * heads * seq * dim];
-    if is_parallel(out.len()) {
-        let items = CHUNK.div_ceil(item);
-        out.par_chunks_mut(item).with_min_len(items).enumerate().for_each(rotate_item);
-    } else {
-        out.chunks_mut(item).enumerate().for_each(rotate_item);
-    }
+    let fill = |out: &mut [MaybeUninit<f32>]| {
+        if is_parallel(out.len()) {
+            out.par_chunks_mut(item).with_min_len(CHUNK.div_ceil(item)).enumerate().for_each(rotate_item);
+        } else {
+            out.chunks_mut(item).enumerate().for_each(rotate_item);
+        }
+    };
+    // SAFETY: the items make up the whole output, an item is a whole number of rows, and `rotate_rows` writes both
+    // halves of each.
+    let out = unsafe { filled(batch * heads * seq * dim, fill) };
     if by_position {
         heads_view(out, [batch, heads, seq, dim])
     } else {

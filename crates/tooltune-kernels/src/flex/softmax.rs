@@ -12,7 +12,7 @@
 
 use super::math::{EXP_MIN, exp, tanh};
 use super::simd::{LANES, dot, fma, fold, max, multiversion};
-use super::spans::Span;
+use super::spans::{Span, Visibility};
 
 /// `max` and `1 / sum` of a row. A row that sees no key has an infinite `max` and `1 / keys`.
 pub(crate) type RowStats = [f32; 2];
@@ -24,23 +24,44 @@ fn exp_or_zero<const FMA: bool>(x: f32) -> f32 {
     if x < EXP_MIN { 0.0 } else { y }
 }
 
-/// A block of rows: `width` scores each, of the keys from `first` on.
+/// A block of rows, and the keys that it needs: those that some row sees, or all if a row sees none, because such
+/// a row averages over all.
 #[derive(Clone, Copy)]
 pub(crate) struct Block<'a> {
-    pub(crate) spans: &'a [Span],
+    spans: &'a [Span],
     /// Mask bytes of all `keys` keys, row by row; empty when all spans are dense.
-    pub(crate) masked: &'a [u8],
-    pub(crate) keys: usize,
+    masked: &'a [u8],
+    keys: usize,
+    /// First key.
     pub(crate) first: usize,
+    /// Number of keys, and of scores in each row.
     pub(crate) width: usize,
     /// Zero for none.
-    pub(crate) cap: f32,
+    cap: f32,
 }
 
-impl Block<'_> {
+impl<'a> Block<'a> {
+    /// Rows `start..end` of one sequence.
+    pub(crate) fn new(visible: &'a Visibility, batch: usize, start: usize, end: usize, cap: f32) -> Self {
+        let (spans, masked) = visible.rows(batch, start, end);
+        let keys = visible.keys();
+        let (first, end) = if spans.iter().any(Span::is_empty) {
+            (0, keys)
+        } else {
+            let first = spans.iter().map(|span| span.start).min();
+            (first.unwrap_or(0), spans.iter().map(|span| span.end).max().unwrap_or(keys))
+        };
+        Self { spans, masked, keys, first, width: end - first, cap }
+    }
+
+    /// One past the last key.
+    pub(crate) fn end(&self) -> usize {
+        self.first + self.width
+    }
+
     /// The columns that row `row` sees, and its mask bytes where that is not all of them.
     #[inline(always)]
-    fn row(&self, row: usize) -> (usize, usize, &[u8]) {
+    fn row(&self, row: usize) -> (usize, usize, &'a [u8]) {
         let span = self.spans[row];
         let masked = if span.dense { &[][..] } else { &self.masked[row * self.keys..][span.start..span.end] };
         (span.start - self.first, span.end - self.first, masked)

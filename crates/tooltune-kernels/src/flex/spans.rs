@@ -63,6 +63,11 @@ impl Visibility {
         Self { spans, masked: Some(mask), rows, keys }
     }
 
+    /// Number of keys.
+    pub(crate) fn keys(&self) -> usize {
+        self.keys
+    }
+
     /// The spans of rows `start..end` of one sequence, and their mask bytes, row by row.
     pub(crate) fn rows(&self, batch: usize, start: usize, end: usize) -> (&[Span], &[u8]) {
         let first = if self.spans.len() == self.rows { 0 } else { batch * self.rows };
@@ -73,17 +78,6 @@ impl Visibility {
         };
         (&self.spans[start..end], masked)
     }
-}
-
-/// The smallest range of keys that holds all of `spans`: all keys if a row sees none, because such a row averages
-/// over all of them.
-pub(crate) fn cover(spans: &[Span], keys: usize) -> (usize, usize) {
-    if spans.iter().any(Span::is_empty) {
-        return (0, keys);
-    }
-    let start = spans.iter().map(|s| s.start).min().unwrap_or(0);
-    let end = spans.iter().map(|s| s.end).max().unwrap_or(keys);
-    (start, end)
 }
 
 #[cfg(test)]

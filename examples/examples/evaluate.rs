@@ -1,0 +1,106 @@
+//! Scores a model's tool calls on held-out conversations.
+//!
+//! `cargo run --release --example evaluate -- --model DIR [--adapter DIR] --data FILE [--out DIR]`
+#![recursion_limit = "256"]
+
+use std::error::Error;
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use tooltune::chat::{Conversation, ToolSchemaStyle};
+use tooltune::eval::{Comparison, Scorecard};
+use tooltune_examples::backend::{DeviceKind, WeightDtype};
+use tooltune_examples::dialect::{Dialect, Preset};
+use tooltune_examples::input::{Pretrained, embedded_base};
+use tooltune_examples::scoring::{Question, ScoringConfig, questions, score};
+use tooltune_examples::synthetic::{CallingData, Split};
+
+/// Score tool calls by generation.
+///
+/// Without --model and --data it scores the base that comes with the project, or an adapter on it, on the generated held-out sets.
+#[derive(Parser)]
+struct Args {
+    /// A save_pretrained folder.
+    #[arg(long, requires = "data")]
+    model: Option<PathBuf>,
+    /// A PEFT adapter to merge into it.
+    #[arg(long)]
+    adapter: Option<PathBuf>,
+    /// JSON lines of conversations.
+    #[arg(long, requires = "model")]
+    data: Option<PathBuf>,
+    /// A scorecard.json to compare with.
+    #[arg(long)]
+    before: Option<PathBuf>,
+    /// Writes scorecard.json and scorecard.md to this folder.
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// How conversations are written.
+    #[arg(long, value_enum, default_value = "fixed")]
+    preset: Preset,
+    /// Where to compute.
+    #[arg(long, value_enum, default_value = "cpu")]
+    device: DeviceKind,
+    /// How the weights are held in memory.
+    #[arg(long, value_enum, default_value = "f32")]
+    dtype: WeightDtype,
+    /// Prompts per set.
+    #[arg(long, default_value_t = 200)]
+    limit: usize,
+    /// Tokens that the model may write.
+    #[arg(long, default_value_t = 128)]
+    max_new_tokens: usize,
+    /// Seed of the generated sets.
+    #[arg(long, default_value_t = 42)]
+    seed: u64,
+}
+
+fn main() -> ExitCode {
+    match run(&Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<(), Box<dyn Error>> {
+    let style = if args.model.is_some() { ToolSchemaStyle::Full } else { ToolSchemaStyle::Compact };
+    let dialect = Dialect::new(args.preset, style);
+    let sets: Vec<(String, Vec<Conversation>)> = match &args.data {
+        Some(path) => vec![("data".to_owned(), dialect.read(path)?)],
+        None => {
+            let data = CallingData::new(args.seed);
+            Split::HELD_OUT
+                .map(|split| (split.name().to_owned(), data.conversations(split, args.limit)))
+                .to_vec()
+        }
+    };
+    let device = args.device.open()?;
+    let folder = args.model.clone().unwrap_or_else(embedded_base);
+    let mut pretrained = Pretrained::load(&folder, &dialect, args.dtype.into(), &device)?;
+    if let Some(adapter) = &args.adapter {
+        pretrained = pretrained.with_adapter(adapter, &device)?;
+    }
+    let mut asked: Vec<Question> = Vec::new();
+    for (group, conversations) in &sets {
+        let all = conversations.iter().enumerate().flat_map(|(i, c)| questions(group, i, c, &dialect));
+        asked.extend(all.take(args.limit));
+    }
+    let scoring = ScoringConfig { max_new_tokens: args.max_new_tokens, ..ScoringConfig::default() };
+    let (card, _) = score(&pretrained.model, &pretrained.tokenizer, &dialect, &asked, scoring)?;
+    println!("{}", card.to_terminal());
+    if let Some(path) = &args.before {
+        let text = fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
+        println!("{}", Comparison::new(&Scorecard::from_json(&text)?, &card)?.to_terminal());
+    }
+    if let Some(out) = &args.out {
+        fs::create_dir_all(out)?;
+        fs::write(out.join("scorecard.json"), card.to_json()?)?;
+        fs::write(out.join("scorecard.md"), card.to_markdown())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,58 @@
+//! `--device` and `--dtype`.
+
+use burn::tensor::{DType, Device};
+use clap::ValueEnum;
+
+/// Where to compute. A device is there when the feature of its name was compiled in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum DeviceKind {
+    /// The processor, through Burn's `flex`.
+    #[default]
+    Cpu,
+    /// An NVIDIA GPU.
+    Cuda,
+    /// Any GPU, through WebGPU.
+    Wgpu,
+}
+
+impl DeviceKind {
+    /// Opens the device.
+    ///
+    /// # Errors
+    /// When the program was compiled without it; the message says how to compile it in.
+    pub fn open(self) -> Result<Device, String> {
+        match self {
+            #[cfg(feature = "cpu")]
+            Self::Cpu => Ok(Device::flex()),
+            #[cfg(feature = "cuda")]
+            Self::Cuda => Ok(Device::cuda(0)),
+            #[cfg(feature = "wgpu")]
+            Self::Wgpu => Ok(Device::wgpu(burn::tensor::DeviceKind::DefaultDevice)),
+            #[allow(unreachable_patterns, reason = "reachable when a backend is compiled out")]
+            other => {
+                let name =
+                    other.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
+                Err(format!("this program was compiled without {name}; add --features {name} to cargo run"))
+            }
+        }
+    }
+}
+
+/// The dtype of the frozen weights. Activations and adapters are f32.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum WeightDtype {
+    /// 4 bytes a weight; fastest on CPU.
+    #[default]
+    F32,
+    /// 2 bytes a weight.
+    Bf16,
+}
+
+impl From<WeightDtype> for DType {
+    fn from(dtype: WeightDtype) -> Self {
+        match dtype {
+            WeightDtype::F32 => Self::F32,
+            WeightDtype::Bf16 => Self::BF16,
+        }
+    }
+}
