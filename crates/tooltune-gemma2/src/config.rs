@@ -183,14 +183,14 @@ impl Gemma2Config {
                 return Err(invalid(field, value, "must be at least 1 and of a plausible size"));
             }
         }
-        if self.num_attention_heads % self.num_key_value_heads != 0 {
+        if !self.num_attention_heads.is_multiple_of(self.num_key_value_heads) {
             return Err(invalid(
                 "num_key_value_heads",
                 self.num_key_value_heads,
                 "must divide num_attention_heads",
             ));
         }
-        if self.head_dim % 2 != 0 {
+        if !self.head_dim.is_multiple_of(2) {
             return Err(invalid("head_dim", self.head_dim, "must be even: rotary positions rotate pairs"));
         }
         if self.layer_types.len() != self.num_hidden_layers {

@@ -56,6 +56,8 @@ mod tests {
 
     #[test]
     fn matches_the_definition() {
+        // Burn's own mean of a long row may add up in one long chain.
+        let tolerance = if cfg!(feature = "cpu") { 1e-6 } else { 1e-5 };
         for shape in SHAPES {
             let (x, weight) = (random(shape, 2.0, 1), random([shape[1]], 0.3, 2));
             let out = values(&rms_norm(x.clone(), weight.clone(), EPS));
@@ -64,7 +66,7 @@ mod tests {
                 let mean = x.iter().map(|&x| (x as f64).powi(2)).sum::<f64>() / shape[1] as f64;
                 for ((&x, &w), &y) in x.iter().zip(&weight).zip(out) {
                     let exact = x as f64 / (mean + EPS).sqrt() * (1.0 + w as f64);
-                    assert!((y as f64 - exact).abs() <= 1e-6 * exact.abs(), "{y}, not {exact}");
+                    assert!((y as f64 - exact).abs() <= tolerance * exact.abs(), "{y}, not {exact}");
                 }
             }
         }

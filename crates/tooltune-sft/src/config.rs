@@ -134,7 +134,7 @@ impl TrainingConfig {
                 return Err(Error::InvalidConfig { field, rule: "must be at least 1" });
             }
         }
-        if !(self.max_grad_norm > 0.0) {
+        if self.max_grad_norm.is_nan() || self.max_grad_norm <= 0.0 {
             return Err(Error::InvalidConfig { field: "max_grad_norm", rule: "must be positive" });
         }
         let OptimizerConfig { adam_beta1, adam_beta2, adam_epsilon, weight_decay } = self.optimizer;
