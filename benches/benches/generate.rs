@@ -3,15 +3,15 @@
 
 use burn::tensor::{DType, Device, Tensor};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use tooltune::gemma2::Gemma2;
+use tooltune::gemma2::{Gemma2, Gemma2Config};
 use tooltune::lm::{CausalLm, KvCache, Padding, TokenBatch};
-use tooltune_benches::{device, group, random_model, small, sync, token_ids};
+use tooltune_benches::{device, group, random_model, sync, token_ids};
 
 const PROMPT: usize = 128;
 
 fn prefill_and_decode(criterion: &mut Criterion) {
     let device = device();
-    let config = small();
+    let config = Gemma2Config::small();
     let prompt = token_ids(PROMPT, config.vocab_size);
     for (dtype_name, dtype) in [("f32", DType::F32), ("bf16", DType::BF16)] {
         let model = random_model(&config, dtype, &device);

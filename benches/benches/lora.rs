@@ -10,13 +10,13 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tooltune::gemma2::{Gemma2, Gemma2Config};
 use tooltune::lm::{CausalLm, Projection, TokenBatch};
 use tooltune::lora::{LoraConfig, attach, config::ALL_PROJECTIONS};
-use tooltune_benches::{device, group, one_layer, random_model, small, sync, token_ids};
+use tooltune_benches::{device, group, one_layer, random_model, sync, token_ids};
 
 const TOKENS: usize = 256;
 
 fn layer(criterion: &mut Criterion) {
     let device = device().autodiff();
-    for (name, config) in [("small", small()), ("2b", Gemma2Config::gemma2_2b())] {
+    for (name, config) in [("small", Gemma2Config::small()), ("2b", Gemma2Config::gemma2_2b())] {
         let config = one_layer(config);
         let lora = LoraConfig::default();
         let base = random_model(&config, DType::F32, &device).freeze();

@@ -5,10 +5,10 @@
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{DType, Device};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use tooltune::gemma2::Gemma2;
+use tooltune::gemma2::{Gemma2, Gemma2Config};
 use tooltune::lora::{LoraConfig, LoraLinear, attach};
 use tooltune::sft::{MaskedCrossEntropy, Objective, OptimizerConfig, Sample, SampleBatch, gradients};
-use tooltune_benches::{device, group, random_model, small, sync, tiny, token_ids};
+use tooltune_benches::{device, group, random_model, sync, tiny, token_ids};
 
 const TOKENS: usize = 512;
 
@@ -16,7 +16,7 @@ fn train_step(criterion: &mut Criterion) {
     let device = device().autodiff();
     let mut group = group(criterion, &format!("train_step/tokens_{TOKENS}"));
     group.throughput(Throughput::Elements(TOKENS as u64));
-    for (name, config) in [("tiny_5m", tiny()), ("small_138m", small())] {
+    for (name, config) in [("tiny_5m", tiny()), ("small_138m", Gemma2Config::small())] {
         for (dtype_name, dtype) in [("f32", DType::F32), ("bf16", DType::BF16)] {
             let mut trainer = Trainer::new(
                 attach(random_model(&config, dtype, &device), &LoraConfig::default(), 1),

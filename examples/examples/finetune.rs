@@ -106,6 +106,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
+    tooltune::kernels::allocator::keep_freed_memory();
     match run(&Args::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

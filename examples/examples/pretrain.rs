@@ -55,6 +55,7 @@ const ADAMW_LR: f64 = 3e-3;
 const PROMPT_LOSS: (f64, f32) = (0.15, 0.3);
 
 fn main() -> Result<(), Box<dyn Error>> {
+    tooltune::kernels::allocator::keep_freed_memory();
     let args = Args::parse();
     let data = PretrainingData::new(args.seed);
     std::fs::create_dir_all(&args.out)?;

@@ -34,7 +34,8 @@ fn two_runs_write_the_same_adapter() {
     assert!(text(first.join("report.md")).contains("exact_calls"));
     assert!(text(first.join("loss.svg")).contains("<svg"));
     let metrics = text(first.join("metrics.jsonl"));
-    let steps: Vec<serde_json::Value> = metrics.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let steps: Vec<serde_json::Value> =
+        metrics.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     assert_eq!(steps.len(), 3);
     for key in ["step", "epoch", "loss", "lr", "grad_norm", "tokens", "tokens_per_sec", "peak_memory_bytes"] {
         assert!(steps.iter().all(|step| step[key].is_number()), "{key}");
@@ -54,7 +55,14 @@ fn bad_input_is_refused_and_nothing_is_written() {
         (base, file("empty.jsonl", ""), "empty.jsonl"),
         (base, file("cut.jsonl", "{\"messages\": ["), "cut.jsonl:1"),
         (base, file("role.jsonl", r#"{"messages":[{"role":"wizard","content":"x"}]}"#), "wizard"),
-        (base, file("call.jsonl", r#"{"messages":[{"role":"user","content":"x"},{"role":"model","content":"<tool_call>\n{\n</tool_call>"}]}"#), "call"),
+        (
+            base,
+            file(
+                "call.jsonl",
+                r#"{"messages":[{"role":"user","content":"x"},{"role":"model","content":"<tool_call>\n{\n</tool_call>"}]}"#,
+            ),
+            "call",
+        ),
         (base, folder.path().join("none.jsonl").to_str().expect("UTF-8").to_owned(), "none.jsonl"),
         ("/nowhere/at/all", good, "/nowhere/at/all"),
     ];

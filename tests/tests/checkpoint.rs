@@ -54,7 +54,8 @@ fn both_generations_of_keys_mean_the_same() {
     keys.insert("rope_theta".to_owned(), theta);
     keys.insert("hidden_act".to_owned(), json!("gelu_pytorch_tanh"));
     keys.insert("torch_dtype".to_owned(), json!("float32"));
-    let read = |config: &Value| Gemma2Config::from_file(folder(config).path().join("config.json")).expect("valid");
+    let read =
+        |config: &Value| Gemma2Config::from_file(folder(config).path().join("config.json")).expect("valid");
     assert_eq!(read(&old), read(&new));
     let written: Value = serde_json::from_str(&read(&new).to_json(DType::F32)).expect("JSON");
     assert_eq!(read(&written), read(&new));
@@ -62,7 +63,13 @@ fn both_generations_of_keys_mean_the_same() {
 
 #[test]
 fn presets_are_valid() {
-    for config in [Gemma2Config::gemma2_2b(), Gemma2Config::gemma2_9b(), Gemma2Config::gemma2_27b(), Gemma2Config::small(), Gemma2Config::tiny()] {
+    for config in [
+        Gemma2Config::gemma2_2b(),
+        Gemma2Config::gemma2_9b(),
+        Gemma2Config::gemma2_27b(),
+        Gemma2Config::small(),
+        Gemma2Config::tiny(),
+    ] {
         config.validate().expect("valid");
     }
 }
@@ -127,7 +134,8 @@ fn dtypes_on_disk() {
         (name.as_str(), TensorView::new(Dtype::F16, shape.clone(), data).expect("a view"))
     });
     let f16 = folder(&config());
-    fs::write(f16.path().join("model.safetensors"), safetensors::serialize(views, None).expect("serialises")).expect("written");
+    fs::write(f16.path().join("model.safetensors"), safetensors::serialize(views, None).expect("serialises"))
+        .expect("written");
     let difference = max_diff(&logits(&load(f16.path()).expect("loads")), &reference);
     assert!(difference > 0.0 && difference < 0.5, "{difference}");
 }
@@ -144,7 +152,8 @@ fn sharded() -> TempDir {
     for (number, part) in names.chunks(names.len().div_ceil(2)).enumerate() {
         let file = format!("model-0000{}-of-00002.safetensors", number + 1);
         let views = part.iter().map(|name| (*name, parsed.tensor(name).expect("there")));
-        fs::write(sharded.path().join(&file), safetensors::serialize(views, None).expect("serialises")).expect("written");
+        fs::write(sharded.path().join(&file), safetensors::serialize(views, None).expect("serialises"))
+            .expect("written");
         map.extend(part.iter().map(|name| ((*name).to_owned(), json!(file))));
     }
     write_index(&sharded, &json!({"metadata": {}, "weight_map": map}));
@@ -167,7 +176,14 @@ fn shards() {
     assert_eq!(logits(&load(folder.path()).expect("loads")), whole);
 
     let index = read_index(&folder);
-    for name in ["../model.safetensors", "/etc/passwd", "sub/x.safetensors", "a\\b.safetensors", "x.bin", "none.safetensors"] {
+    for name in [
+        "../model.safetensors",
+        "/etc/passwd",
+        "sub/x.safetensors",
+        "a\\b.safetensors",
+        "x.bin",
+        "none.safetensors",
+    ] {
         let mut changed = index.clone();
         changed["weight_map"]["model.norm.weight"] = json!(name);
         write_index(&folder, &changed);
@@ -203,7 +219,12 @@ fn broken_files() {
         ("longer than its tensors", [&whole[..], &[0]].concat()),
         ("a huge header", [&u64::MAX.to_le_bytes()[..], &whole[8..]].concat()),
         ("not JSON", header("{{{{")),
-        ("a name twice", header(r#"{"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0]},"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}}"#)),
+        (
+            "a name twice",
+            header(
+                r#"{"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0]},"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}}"#,
+            ),
+        ),
         ("another dtype", header(r#"{"a":{"dtype":"I64","shape":[0],"data_offsets":[0,0]}}"#)),
     ];
     for (what, bytes) in cases {
@@ -229,5 +250,7 @@ fn missing_unexpected_and_misshapen_tensors_are_named() {
     let mut shallower = config();
     shallower["num_hidden_layers"] = json!(layers - 1);
     shallower.as_object_mut().expect("an object").remove("layer_types");
-    assert!(refused(&folder(&shallower)).contains(&format!("unexpected tensors: model.layers.{}.", layers - 1)));
+    assert!(
+        refused(&folder(&shallower)).contains(&format!("unexpected tensors: model.layers.{}.", layers - 1))
+    );
 }

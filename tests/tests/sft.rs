@@ -1,12 +1,15 @@
 //! The trainer against torch and TRL: twenty steps, their losses, learning rates and the adapter they end with.
 #![recursion_limit = "256"]
 
+use burn::module::Module;
 use burn::tensor::{DType, Device};
 use tooltune_gemma2::Gemma2;
+use tooltune_lm::{CausalLm, MapProjections};
 use tooltune_lora::{AdapterWeights, LoraLinear, trainable_parameters};
 use tooltune_sft::{
     BatchSize, Control, Error, GradientGuard, MaskedCrossEntropy, Objective, OptimizerConfig, Sample,
-    SampleBatch, ScheduleConfig, SchedulerType, StepReport, TrainerCallback, TrainingConfig, train,
+    SampleBatch, ScheduleConfig, SchedulerType, StepReport, TrainerCallback, TrainingConfig, evaluation_loss,
+    train,
 };
 use tooltune_tests::{golden, golden_dir, golden_json, max_diff, rows, sample, values};
 
@@ -193,4 +196,86 @@ fn bad_samples_are_refused_or_counted() {
         |samples: &[Sample]| train(model("curve_init"), samples, &[], &config, &mut []).expect_err("refused");
     assert!(matches!(refused(&[silent]), Error::EmptyDataset { untrained: 1, .. }));
     assert!(matches!(refused(&[foreign]), Error::TokenOutOfVocabulary { token: 1_000_000, .. }));
+}
+
+#[test]
+fn a_loss_that_is_not_finite_names_step_and_samples() {
+    let (samples, config, _) = curve();
+    let mut broken = model("curve_init");
+    let weight = broken.embed_tokens.val();
+    let id = samples[0].ids[0] as usize;
+    let row = weight.clone().narrow(0, id, 1).mul_scalar(f32::NAN);
+    broken.embed_tokens = burn::module::Param::from_tensor(weight.slice_assign([id..id + 1], row).detach())
+        .set_require_grad(false);
+    match train(broken, &samples, &[], &config, &mut []).expect_err("refused") {
+        Error::NotFinite { step, samples, .. } => {
+            assert_eq!((step, samples), (1, vec!["0".to_owned(), "1".to_owned()]))
+        }
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn training_leaves_the_base_as_it_was() {
+    let (samples, config, _) = curve();
+    let start = model("curve_init");
+    let base = |model: &Gemma2<LoraLinear>| {
+        let mut out = vec![values(model.embed_tokens.val()), values(model.norm.weight.val())];
+        model.visit_projections(&mut |_, projection| out.push(values(projection.base.weight.val())));
+        out
+    };
+    let before = base(&start);
+    let config = TrainingConfig { max_steps: Some(3), ..config };
+    let (trained, _) = train(start, &samples, &[], &config, &mut []).expect("trains");
+    assert!(before == base(&trained), "a frozen weight moved");
+}
+
+#[test]
+fn the_guard_sees_what_does_not_learn_and_what_should_not() {
+    let (samples, config, _) = curve();
+    let start = model("curve_init");
+    let all = trainable_parameters(&start);
+    let refused = |guard: &mut GradientGuard, model: Gemma2<LoraLinear>| {
+        let error = train(model, &samples, &[], &config, &mut [guard]).expect_err("refused");
+        assert!(matches!(error, Error::FirstStep { .. }), "{error}");
+        error.to_string()
+    };
+    // At first the gradient of every A is zero, because B is.
+    assert!(refused(&mut GradientGuard::new(all.clone(), |_| true), start.clone()).contains("lora_A"));
+    let embedding = vec![("embed_tokens".to_owned(), start.embed_tokens.id)];
+    assert!(
+        refused(&mut GradientGuard::new([all.clone(), embedding].concat(), |_| false), start.clone())
+            .contains("embed_tokens")
+    );
+    assert!(refused(&mut GradientGuard::new(all[1..].to_vec(), |_| false), start).contains("frozen"));
+}
+
+#[test]
+fn threads_do_not_change_the_result() {
+    let (samples, config, _) = curve();
+    let losses = |micro_batch_threads| {
+        let config = TrainingConfig { micro_batch_threads, max_steps: Some(4), ..config.clone() };
+        let mut log = Log::default();
+        train(model("curve_init"), &samples, &[], &config, &mut [&mut log]).expect("trains");
+        log.0.iter().map(|report| report.loss).collect::<Vec<_>>()
+    };
+    assert_eq!(losses(1), losses(2));
+}
+
+#[test]
+fn the_evaluation_loss_is_the_loss_of_all_samples_untracked() {
+    let (samples, _, _) = curve();
+    let model = model("curve_init");
+    assert!(model.device().is_autodiff() && !model.valid().device().is_autodiff());
+    let objective = MaskedCrossEntropy::default();
+    let batch = SampleBatch::collate(&samples.iter().collect::<Vec<_>>(), 0);
+    let loss = objective.loss(&model.valid(), &batch).expect("a loss");
+    assert!(loss.surrogate.is_none());
+    let expected = loss.sum / batch.total_weight();
+    for size in [BatchSize::Samples(3), BatchSize::Tokens(50)] {
+        let got =
+            evaluation_loss(&model, &samples, &objective, size).expect("a loss").expect("trained tokens");
+        assert!((got - expected).abs() < 1e-4, "{got} {expected}");
+    }
+    assert_eq!(evaluation_loss(&model, &[], &objective, BatchSize::Samples(1)).expect("no samples"), None);
 }

@@ -29,6 +29,7 @@
 //! # Ok::<(), burn::tensor::DataError>(())
 //! ```
 
+pub mod allocator;
 mod attention;
 mod device;
 #[cfg(feature = "cpu")]

@@ -50,15 +50,13 @@ pub struct Generation<'m, M> {
 /// Starts generating after `prompt`. Give it a model that does not track gradients (`model.valid()`).
 ///
 /// # Errors
-/// [`Error::InvalidConfig`] for an empty prompt or a sampling setting out of range.
+/// [`Error::InvalidConfig`] for an empty prompt, a token outside the vocabulary, or a sampling setting out of range.
 pub fn generate<'m, M: CausalLm>(
     model: &'m M,
     prompt: &[u32],
     config: &GenerationConfig,
 ) -> Result<Generation<'m, M>, Error> {
-    if prompt.is_empty() {
-        return Err(Error::InvalidConfig { field: "prompt", rule: "must have at least one token" });
-    }
+    check_prompt(prompt, model.vocab_size())?;
     Ok(Generation {
         model,
         sampler: Sampler::new(config.sampling.clone())?,
@@ -122,9 +120,7 @@ pub fn generate_batch<M: CausalLm, S: AsRef<[u32]>>(
     prompts: &[S],
     config: &GenerationConfig,
 ) -> Result<Vec<Generated>, Error> {
-    if prompts.iter().any(|prompt| prompt.as_ref().is_empty()) {
-        return Err(Error::InvalidConfig { field: "prompts", rule: "each must have at least one token" });
-    }
+    prompts.iter().try_for_each(|prompt| check_prompt(prompt.as_ref(), model.vocab_size()))?;
     let sampler = Sampler::new(config.sampling.clone())?;
     let unfinished = || Generated { tokens: Vec::new(), finish_reason: FinishReason::Length };
     let mut out: Vec<Generated> = prompts.iter().map(|_| unfinished()).collect();
@@ -157,6 +153,17 @@ pub fn generate_batch<M: CausalLm, S: AsRef<[u32]>>(
         input = TokenBatch::next_tokens(&ids, &positions);
     }
     Ok(out)
+}
+
+fn check_prompt(prompt: &[u32], vocab: usize) -> Result<(), Error> {
+    if prompt.is_empty() {
+        return Err(Error::InvalidConfig { field: "prompt", rule: "must have at least one token" });
+    }
+    if prompt.iter().any(|&id| id as usize >= vocab) {
+        let rule = "has a token outside the model's vocabulary: the tokenizer does not fit the model";
+        return Err(Error::InvalidConfig { field: "prompt", rule });
+    }
+    Ok(())
 }
 
 /// Logits after the last token of every row, `[rows × vocab]`, on the host.

@@ -41,7 +41,7 @@ pub use cache::KvCache;
 pub use causal_lm::{CausalLm, Head};
 pub use checkpoint::{Checkpoint, TensorFile, write_safetensors};
 pub use error::Error;
-pub use generation::{FinishReason, Generation, GenerationConfig, generate, generate_batch};
+pub use generation::{FinishReason, Generated, Generation, GenerationConfig, generate, generate_batch};
 pub use mask::AttentionMask;
 pub use projection::{Linear, MapProjections, Projection};
 pub use sampling::{Sampler, SamplingConfig};

@@ -77,7 +77,8 @@ pub fn write_safetensors(path: impl AsRef<Path>, tensors: &[NamedTensor]) -> Res
     let temporary = path.with_extension("safetensors.tmp");
     let write = || {
         // safetensors makes its file readable by the owner alone; servers run as somebody else.
-        let ordinary = File::create(&temporary).and_then(|file| file.metadata()).map_err(Error::io(&temporary))?;
+        let ordinary =
+            File::create(&temporary).and_then(|file| file.metadata()).map_err(Error::io(&temporary))?;
         // transformers and PEFT refuse a file without this entry.
         let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
         let named = tensors.iter().map(|tensor| (tensor.name.as_str(), tensor));
