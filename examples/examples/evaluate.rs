@@ -9,12 +9,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use tooltune::chat::{Conversation, ToolSchemaStyle};
+use tooltune::chat::Conversation;
 use tooltune::eval::{Comparison, Scorecard};
 use tooltune_examples::backend::{DeviceKind, WeightDtype};
-use tooltune_examples::dialect::{Dialect, Preset};
-use tooltune_examples::input::{Pretrained, embedded_base};
-use tooltune_examples::scoring::{Question, ScoringConfig, questions, score};
+use tooltune_examples::dialect::{Preset, Schema};
+use tooltune_examples::input::{Pretrained, embedded_base, find_dialect};
+use tooltune_examples::scoring::{Question, ScoringConfig, answerable, questions, score};
 use tooltune_examples::synthetic::{CallingData, Split};
 
 /// Score tool calls by generation.
@@ -37,9 +37,12 @@ struct Args {
     /// Writes scorecard.json and scorecard.md to this folder.
     #[arg(long)]
     out: Option<PathBuf>,
-    /// How conversations are written.
-    #[arg(long, value_enum, default_value = "fixed")]
-    preset: Preset,
+    /// How conversations are written; by default as the adapter or the model was trained, where that is written beside it.
+    #[arg(long, value_enum)]
+    preset: Option<Preset>,
+    /// How tools are written in the prompt; likewise.
+    #[arg(long, value_enum)]
+    schema: Option<Schema>,
     /// Where to compute.
     #[arg(long, value_enum, default_value = "cpu")]
     device: DeviceKind,
@@ -69,8 +72,8 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<(), Box<dyn Error>> {
-    let style = if args.model.is_some() { ToolSchemaStyle::Full } else { ToolSchemaStyle::Compact };
-    let dialect = Dialect::new(args.preset, style);
+    let folder = args.model.clone().unwrap_or_else(embedded_base);
+    let dialect = find_dialect(&folder, args.adapter.as_deref(), args.preset, args.schema)?;
     let sets: Vec<(String, Vec<Conversation>)> = match &args.data {
         Some(path) => vec![("data".to_owned(), dialect.read(path)?)],
         None => {
@@ -81,7 +84,6 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         }
     };
     let device = args.device.open()?;
-    let folder = args.model.clone().unwrap_or_else(embedded_base);
     let mut pretrained = Pretrained::load(&folder, &dialect, args.dtype.into(), &device)?;
     if let Some(adapter) = &args.adapter {
         pretrained = pretrained.with_adapter(adapter, &device)?;
@@ -91,7 +93,11 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         let all = conversations.iter().enumerate().flat_map(|(i, c)| questions(group, i, c, &dialect));
         asked.extend(all.take(args.limit));
     }
-    let scoring = ScoringConfig { max_new_tokens: args.max_new_tokens, ..ScoringConfig::default() };
+    let asked =
+        answerable(asked, &dialect, &pretrained.tokenizer, pretrained.model.config.max_position_embeddings)?;
+    // Real models fill the machine with one small batch.
+    let (batch_size, threads) = if args.model.is_some() { (8, 1) } else { (25, 2) };
+    let scoring = ScoringConfig { max_new_tokens: args.max_new_tokens, batch_size, threads };
     let (card, _) = score(&pretrained.model, &pretrained.tokenizer, &dialect, &asked, scoring)?;
     println!("{}", card.to_terminal());
     if let Some(path) = &args.before {
@@ -100,8 +106,9 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     }
     if let Some(out) = &args.out {
         fs::create_dir_all(out)?;
-        fs::write(out.join("scorecard.json"), card.to_json()?)?;
-        fs::write(out.join("scorecard.md"), card.to_markdown())?;
+        for (name, text) in [("scorecard.json", card.to_json()?), ("scorecard.md", card.to_markdown())] {
+            fs::write(out.join(name), text).map_err(|e| format!("{}: {e}", out.join(name).display()))?;
+        }
     }
     Ok(())
 }

@@ -17,7 +17,7 @@ use std::time::Instant;
 
 use burn::module::Module;
 use clap::Parser;
-use tooltune::chat::{Conversation, ToolSchemaStyle};
+use tooltune::chat::Conversation;
 use tooltune::eval::{Comparison, Scorecard};
 use tooltune::gemma2::Gemma2;
 use tooltune::lora::{AdapterWeights, LoraConfig, LoraLinear, attach, trainable_parameters};
@@ -27,11 +27,11 @@ use tooltune::sft::{
     train,
 };
 use tooltune_examples::backend::{DeviceKind, WeightDtype};
-use tooltune_examples::dialect::{Dialect, Preset, encode_all};
+use tooltune_examples::dialect::{Choice, Dialect, Preset, Schema, encode_all};
 use tooltune_examples::input::{Pretrained, embedded_base};
 use tooltune_examples::plot::loss_curve;
 use tooltune_examples::progress::{History, Progress};
-use tooltune_examples::scoring::{Question, ScoringConfig, questions, score};
+use tooltune_examples::scoring::{Question, ScoringConfig, answerable, questions, score};
 use tooltune_examples::synthetic::{CallingData, Split};
 
 /// Fine-tune Gemma-2 for function calling with LoRA, and evaluate it before and after.
@@ -58,6 +58,9 @@ struct Args {
     /// `fixed`: Gemma's roles, JSON calls, loss on what the model writes. `course`: bug-compatible with the agents course.
     #[arg(long, value_enum, default_value = "fixed")]
     preset: Preset,
+    /// How tools are written in prompts: `full` or, for the project's own base, `compact`.
+    #[arg(long, value_enum)]
+    schema: Option<Schema>,
     /// Where to compute.
     #[arg(long, value_enum, default_value = "cpu")]
     device: DeviceKind,
@@ -152,6 +155,7 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         asked.extend(questions.take(job.eval_limit));
         held_out_samples.extend(encode_all(&job.dialect, conversations, &tokenizer)?);
     }
+    let asked = answerable(asked, &job.dialect, &tokenizer, training.max_length)?;
     let adapted = attach(model, &job.lora, args.seed)?;
     let parameters = adapted.num_params();
     let trainable: usize = AdapterWeights::of(&adapted, &job.lora)
@@ -179,6 +183,7 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let after = evaluate("after", &adapted, &tokenizer, &job, &asked)?;
 
     AdapterWeights::of(&adapted, &job.lora).save(args.out.join("adapter"))?;
+    job.dialect.save(&args.out.join("adapter"))?;
     loss_curve(&args.out.join("loss.svg"), &history.0)?;
     let mut report = format!(
         "# Fine-tuning of {}\n\n{} steps over {} samples, {} tokens, {:.0} s in all. Training loss {:.4}{}.\n\n",
@@ -194,9 +199,9 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         let comparison = Comparison::new(&before, &after)?;
         println!("{}", comparison.to_terminal());
         report.push_str(&comparison.to_markdown());
-        fs::write(args.out.join("report.json"), comparison.to_json()?)?;
+        write(&args.out.join("report.json"), &comparison.to_json()?)?;
     }
-    fs::write(args.out.join("report.md"), report)?;
+    write(&args.out.join("report.md"), &report)?;
     finish(args, &job, start);
     Ok(())
 }
@@ -224,6 +229,10 @@ fn evaluate(
         eprintln!("  model: {}", record.response.text.trim().replace('\n', " "));
     }
     Ok(Some(card))
+}
+
+fn write(path: &Path, text: &str) -> Result<(), String> {
+    fs::write(path, text).map_err(|e| format!("{}: {e}", path.display()))
 }
 
 fn finish(args: &Args, job: &Job, start: Instant) {
@@ -261,7 +270,8 @@ fn embedded_job(args: &Args) -> Result<Job, Box<dyn Error>> {
         seed: args.seed,
         batch_size: BatchSize::Tokens(1024),
         gradient_accumulation_steps: 2,
-        micro_batch_threads: 2,
+        // Dropout draws in the order in which threads come: with it, one thread, for a run that can be repeated.
+        micro_batch_threads: if args.dropout.unwrap_or(0.0) > 0.0 { 1 } else { 2 },
         group_by_length: true,
         max_steps: args.quick.then_some(3),
         schedule: ScheduleConfig {
@@ -275,7 +285,7 @@ fn embedded_job(args: &Args) -> Result<Job, Box<dyn Error>> {
     };
     Ok(Job {
         base: embedded_base(),
-        dialect: Dialect::new(args.preset, ToolSchemaStyle::Compact),
+        dialect: Dialect::new(Choice { preset: args.preset, schema: args.schema.unwrap_or(Schema::Compact) }),
         train: data.conversations(Split::Train, train),
         held_out: Split::HELD_OUT.map(set).to_vec(),
         training: with_overrides(training, args),
@@ -286,11 +296,11 @@ fn embedded_job(args: &Args) -> Result<Job, Box<dyn Error>> {
 }
 
 /// Generated conversations to train on: one epoch takes about two minutes on two cores.
-const EMBEDDED_SAMPLES: usize = 8000;
+const EMBEDDED_SAMPLES: usize = 10_000;
 
 /// A checkpoint and a file.
 fn real_job(args: &Args, model: &Path, data: &Path) -> Result<Job, Box<dyn Error>> {
-    let dialect = Dialect::new(args.preset, ToolSchemaStyle::Full);
+    let dialect = Dialect::new(Choice { preset: args.preset, schema: args.schema.unwrap_or_default() });
     let all = dialect.read(data)?;
     let (train, held_out) = match &args.eval_data {
         Some(path) => (all, dialect.read(path)?),

@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
-use tooltune::chat::{Conversation, Message, ToolDefinition, ToolSchemaStyle, Value};
+use tooltune::chat::{Conversation, Message, ToolDefinition, Value};
 use tooltune::lm::{FinishReason, GenerationConfig, SamplingConfig, generate};
 use tooltune_examples::backend::{DeviceKind, WeightDtype};
-use tooltune_examples::dialect::{Dialect, Preset};
-use tooltune_examples::input::{Pretrained, embedded_base};
+use tooltune_examples::dialect::{Preset, Schema};
+use tooltune_examples::input::{Pretrained, embedded_base, find_dialect};
 use tooltune_examples::scoring::decode;
 use tooltune_examples::synthetic::{CallingData, Split};
 
@@ -29,12 +29,12 @@ struct Args {
     /// A JSON array of tools, as OpenAI's API has them.
     #[arg(long)]
     tools: Option<PathBuf>,
-    /// How conversations are written.
-    #[arg(long, value_enum, default_value = "fixed")]
-    preset: Preset,
-    /// Write short tool signatures instead of JSON schemas; always so for the project's own base.
-    #[arg(long)]
-    compact_tools: bool,
+    /// How conversations are written; by default as the adapter or the model was trained, where that is written beside it.
+    #[arg(long, value_enum)]
+    preset: Option<Preset>,
+    /// How tools are written in the prompt; likewise.
+    #[arg(long, value_enum)]
+    schema: Option<Schema>,
     /// Where to compute.
     #[arg(long, value_enum, default_value = "cpu")]
     device: DeviceKind,
@@ -72,12 +72,13 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<(), Box<dyn Error>> {
-    let compact = args.compact_tools || args.model.as_deref().is_none_or(|model| model == embedded_base());
-    let dialect =
-        Dialect::new(args.preset, if compact { ToolSchemaStyle::Compact } else { ToolSchemaStyle::Full });
+    let folder = args.model.clone().unwrap_or_else(embedded_base);
+    let dialect = find_dialect(&folder, args.adapter.as_deref(), args.preset, args.schema)?;
+    if dialect.choice().preset == Preset::Course && (args.tools.is_some() || args.prompt.is_none()) {
+        return Err("the course's template has no place for tools: give a prompt that holds them".into());
+    }
     let conversation = conversation(args)?;
     let device = args.device.open()?;
-    let folder = args.model.clone().unwrap_or_else(embedded_base);
     let mut pretrained = Pretrained::load(&folder, &dialect, args.dtype.into(), &device)?;
     if let Some(adapter) = &args.adapter {
         pretrained = pretrained.with_adapter(adapter, &device)?;
@@ -122,9 +123,9 @@ fn conversation(args: &Args) -> Result<Conversation, Box<dyn Error>> {
     match &args.prompt {
         Some(prompt) => Ok(Conversation::new(tools.unwrap_or_default(), vec![Message::user(prompt)])),
         None => {
-            let example = CallingData::new(args.seed).conversation(Split::UnseenValues, 0).prefix(1);
+            let example = CallingData::new(args.seed).conversation(Split::UnseenValues, 0).prefix(2);
             for message in &example.messages {
-                println!("user: {}", message.content);
+                println!("{}: {}", message.role.as_str(), message.content);
             }
             Ok(Conversation { tools: tools.unwrap_or(example.tools.clone()), ..example })
         }

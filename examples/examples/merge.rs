@@ -52,8 +52,13 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<(), Box<dyn Error>> {
-    if args.out == args.model {
-        return Err("--out is the base itself: give another folder".into());
+    // The base is never written over: not by another spelling of its path either.
+    for file in ["model.safetensors", "model.safetensors.index.json"] {
+        if args.out.join(file).exists() {
+            return Err(
+                format!("{} already holds a checkpoint: give another folder", args.out.display()).into()
+            );
+        }
     }
     let device = Device::flex();
     let adapter = AdapterWeights::load(&args.adapter, &device)?;
@@ -66,6 +71,11 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         if from.exists() {
             fs::copy(&from, args.out.join(name)).map_err(|e| format!("{}: {e}", from.display()))?;
         }
+    }
+    let dialect = args.adapter.join("tooltune.json");
+    if dialect.exists() {
+        fs::copy(&dialect, args.out.join("tooltune.json"))
+            .map_err(|e| format!("{}: {e}", dialect.display()))?;
     }
     println!("merged {} projections into {}", adapter.tensors.len(), args.out.display());
     Ok(())

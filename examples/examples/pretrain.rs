@@ -1,7 +1,12 @@
 //! Makes the base of the embedded default: a tokenizer and a small Gemma-2 that has read dialogues, JSON and markup, but never a tool
 //! call or a tool tag.
 //!
-//! `cargo run --release -p tooltune-examples --example pretrain -- --out examples/assets/base`
+//! The base that comes with the project was made in two runs, the second of which goes on from the first:
+//!
+//! ```text
+//! cargo run --release --example pretrain -- --out FIRST
+//! cargo run --release --example pretrain -- --from FIRST --million-tokens 8 --out examples/assets/base
+//! ```
 //!
 //! Muon on the matrices (Jordan et al., 2024), AdamW on embedding and norms; answers weigh 1, a sample of the prompt's tokens 0.3. The loop
 //! is built from the public parts of `tooltune-sft`; the data is a stream, so nothing is seen twice.
@@ -18,7 +23,7 @@ use burn::optim::{AdamWConfig, GradientsParams, MuonConfig};
 use burn::tensor::{DType, Device, Tensor};
 use clap::Parser;
 use tooltune::chat::{ChatTemplate, Gemma2 as Gemma2Template, HfTokenizer, encode};
-use tooltune::gemma2::{Gemma2, Gemma2Config};
+use tooltune::gemma2::{Gemma2, Gemma2Config, LayerType};
 use tooltune::sft::trainer::accumulate;
 use tooltune::sft::{MaskedCrossEntropy, Sample, SampleBatch, gradients};
 use tooltune_examples::synthetic::rng::Rng;
@@ -34,11 +39,14 @@ struct Args {
     /// Tokens to read, in millions.
     #[arg(long, default_value_t = 16.0)]
     million_tokens: f64,
+    /// Go on from this folder, with the stage in which choosing and refusing is practised, at half the learning rates.
+    #[arg(long)]
+    from: Option<PathBuf>,
     /// Of these, in millions, how many are easy single questions before the main stage.
     #[arg(long, default_value_t = 1.5)]
     million_easy: f64,
     /// Decoder layers.
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 5, conflicts_with = "from")]
     layers: usize,
     /// Seed of weights and data.
     #[arg(long, default_value_t = 1)]
@@ -60,16 +68,27 @@ fn main() -> Result<(), Box<dyn Error>> {
     let data = PretrainingData::new(args.seed);
     std::fs::create_dir_all(&args.out)?;
     let tokenizer_file = args.out.join("tokenizer.json");
-    std::fs::write(&tokenizer_file, train_tokenizer(data.sample_texts(), &TokenizerConfig::default())?)?;
+    match &args.from {
+        Some(folder) => drop(std::fs::copy(folder.join("tokenizer.json"), &tokenizer_file)?),
+        None => std::fs::write(
+            &tokenizer_file,
+            train_tokenizer(data.sample_texts(), &TokenizerConfig::default())?,
+        )?,
+    }
     let tokenizer = HfTokenizer::from_file(&tokenizer_file)?;
 
     let device = Device::flex().autodiff();
     device.seed(args.seed);
     let mut config = Gemma2Config::tiny();
-    config.layer_types = config.layer_types.iter().copied().cycle().take(args.layers).collect();
+    let alternating = [LayerType::SlidingAttention, LayerType::FullAttention];
+    config.layer_types = alternating.into_iter().cycle().take(args.layers).collect();
     config.num_hidden_layers = args.layers;
     config.initializer_range = 1.0 / (config.hidden_size as f64).sqrt();
-    let mut model = Gemma2::random(&config, &device)?;
+    let mut model = match &args.from {
+        Some(folder) => Gemma2::from_pretrained(folder, DType::F32, &device)?,
+        None => Gemma2::random(&config, &device)?,
+    };
+    let peak = if args.from.is_some() { 0.5 } else { 1.0 };
     let matrices = matrices(&model);
     let mut muon = MuonConfig::new().with_weight_decay(Some(WeightDecayConfig::new(0.05))).init();
     let mut adamw = AdamWConfig::new()
@@ -86,13 +105,21 @@ fn main() -> Result<(), Box<dyn Error>> {
         args.million_tokens
     );
 
-    let mut stream = Stream { data, tokenizer, seed: args.seed, drawn: [0, 0], pool: Vec::new(), pools: 0 };
+    let mut stream = Stream {
+        data,
+        tokenizer,
+        seed: args.seed,
+        stage: if args.from.is_some() { Stage::Choosing } else { Stage::Main },
+        drawn: [0, 0],
+        pool: Vec::new(),
+        pools: 0,
+    };
     let (start, mut tokens, mut step) = (Instant::now(), 0usize, 0usize);
     let (mut window, mut window_loss) = (0.0, 0.0);
     while (tokens as f64) < args.million_tokens * 1e6 {
         let easy_done = tokens as f64 / (args.million_easy * 1e6);
         let batches = [stream.next_batch(easy_done)?, stream.next_batch(easy_done)?];
-        let factor = schedule(step, tokens as f64 / (args.million_tokens * 1e6));
+        let factor = peak * schedule(step, tokens as f64 / (args.million_tokens * 1e6));
         let (loss, grads) = accumulate(&model, &batches, &objective, args.seed, step, batches.len())?;
         let (matrix_grads, other_grads) = split(&model, grads, &matrices);
         let norm = gradients::global_norm(&model, &other_grads)?;
@@ -136,6 +163,7 @@ struct Stream {
     data: PretrainingData,
     tokenizer: HfTokenizer,
     seed: u64,
+    stage: Stage,
     drawn: [usize; 2],
     pool: Vec<Vec<Sample>>,
     pools: u64,
@@ -154,11 +182,17 @@ impl Stream {
         let mut random = Rng::keyed(self.seed, "pool", self.pools);
         self.pools += 1;
         // Easy alone at first, then less and less of it.
-        let easy = if easy_done < 0.7 { 1.0 } else { ((1.0 - easy_done) / 0.3).max(0.06) };
+        let easy = if self.stage == Stage::Choosing {
+            0.0
+        } else if easy_done < 0.7 {
+            1.0
+        } else {
+            ((1.0 - easy_done) / 0.3).max(0.06)
+        };
         let mut samples = Vec::with_capacity(POOL);
         for _ in 0..POOL {
-            let stage = if random.chance(easy) { Stage::Easy } else { Stage::Main };
-            let drawn = &mut self.drawn[usize::from(stage == Stage::Main)];
+            let stage = if random.chance(easy) { Stage::Easy } else { self.stage };
+            let drawn = &mut self.drawn[usize::from(stage != Stage::Easy)];
             let conversation = self.data.conversation(stage, *drawn);
             *drawn += 1;
             let chat = encode(&Gemma2Template::default().render(&conversation, false)?, &self.tokenizer)?;

@@ -1,7 +1,7 @@
 //! Prints a conversation as the model sees it, with the trained tokens coloured and counts per kind below.
 //!
 //! ```text
-//! cargo run --release --example show_mask -- --data tests/data/calls.jsonl --tokenizer DIR/tokenizer.json
+//! cargo run --release --example show_mask -- --data examples/data/openai.jsonl --tokenizer DIR/tokenizer.json
 //! ```
 
 use std::io::{self, IsTerminal, Write};

@@ -13,6 +13,12 @@ pub enum DeviceKind {
     Cuda,
     /// Any GPU, through WebGPU.
     Wgpu,
+    /// Any GPU, through Vulkan.
+    Vulkan,
+    /// Apple's GPUs.
+    Metal,
+    /// AMD's GPUs.
+    Rocm,
 }
 
 impl DeviceKind {
@@ -28,6 +34,12 @@ impl DeviceKind {
             Self::Cuda => Ok(Device::cuda(0)),
             #[cfg(feature = "wgpu")]
             Self::Wgpu => Ok(Device::wgpu(burn::tensor::DeviceKind::DefaultDevice)),
+            #[cfg(feature = "vulkan")]
+            Self::Vulkan => Ok(Device::vulkan(burn::tensor::DeviceKind::DefaultDevice)),
+            #[cfg(feature = "metal")]
+            Self::Metal => Ok(Device::metal(burn::tensor::DeviceKind::DefaultDevice)),
+            #[cfg(feature = "rocm")]
+            Self::Rocm => Ok(Device::rocm(0)),
             #[allow(unreachable_patterns, reason = "reachable when a backend is compiled out")]
             other => {
                 let name =

@@ -3,7 +3,6 @@
 use std::error::Error;
 
 use burn::tensor::{DType, Device};
-use tooltune::chat::ToolSchemaStyle;
 use tooltune::gemma2::Gemma2;
 use tooltune::lora::{LoraConfig, LoraLinear, attach};
 use tooltune::sft::trainer::accumulate;
@@ -11,7 +10,7 @@ use tooltune::sft::{
     BatchSize, MaskedCrossEntropy, Plan, Sample, SampleBatch, Schedule, TrainingConfig, gradients,
 };
 
-use crate::dialect::{Dialect, Preset, encode_all};
+use crate::dialect::{Choice, Dialect, Preset, Schema, encode_all};
 use crate::input::{Pretrained, embedded_base};
 use crate::synthetic::{CallingData, Split};
 
@@ -20,7 +19,7 @@ use crate::synthetic::{CallingData, Split};
 /// # Errors
 /// When the embedded base cannot be loaded.
 pub fn setup(steps: usize) -> Result<(Gemma2<LoraLinear>, Vec<Sample>, TrainingConfig), Box<dyn Error>> {
-    let dialect = Dialect::new(Preset::Fixed, ToolSchemaStyle::Compact);
+    let dialect = Dialect::new(Choice { preset: Preset::Fixed, schema: Schema::Compact });
     let device = Device::flex().autodiff();
     let Pretrained { model, tokenizer } = Pretrained::load(&embedded_base(), &dialect, DType::F32, &device)?;
     let conversations = CallingData::new(1).conversations(Split::Train, 64);

@@ -7,11 +7,32 @@ use tooltune::chat::HfTokenizer;
 use tooltune::gemma2::Gemma2;
 use tooltune::lora::{AdapterWeights, merge};
 
-use crate::dialect::Dialect;
+use crate::dialect::{Choice, Dialect, Preset, Schema};
 
 /// The folder of the base that comes with the project.
 pub fn embedded_base() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/assets/base"))
+}
+
+/// How a model is talked to: as asked for, else as `tooltune.json` beside the adapter or the model says, else `fixed`, with short tool
+/// signatures for the project's own base.
+///
+/// # Errors
+/// When `tooltune.json` is there and not understood.
+pub fn find_dialect(
+    model: &Path,
+    adapter: Option<&Path>,
+    preset: Option<Preset>,
+    schema: Option<Schema>,
+) -> Result<Dialect, String> {
+    let own = model == embedded_base();
+    let default = Choice { preset: Preset::Fixed, schema: if own { Schema::Compact } else { Schema::Full } };
+    let folders: Vec<&Path> = adapter.into_iter().chain([model]).collect();
+    let found = Dialect::find(&folders, default)?.choice();
+    Ok(Dialect::new(Choice {
+        preset: preset.unwrap_or(found.preset),
+        schema: schema.unwrap_or(found.schema),
+    }))
 }
 
 /// A model and its tokenizer.

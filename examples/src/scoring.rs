@@ -37,7 +37,8 @@ impl Default for ScoringConfig {
 
 /// A question for every model turn of a conversation that follows a user's.
 pub fn questions(group: &str, index: usize, conversation: &Conversation, dialect: &Dialect) -> Vec<Question> {
-    let name = conversation.id.clone().unwrap_or_else(|| format!("{group}-{index}"));
+    // With its place, because ids from a file need not differ.
+    let name = format!("{group} {index} {}", conversation.id.as_deref().unwrap_or_default());
     let after_user = |turn: &usize| *turn > 0 && conversation.messages[turn - 1].role.is_user();
     let is_model = |turn: &usize| conversation.messages[*turn].role.is_model();
     let turns = (0..conversation.messages.len()).filter(is_model).filter(after_user);
@@ -48,6 +49,34 @@ pub fn questions(group: &str, index: usize, conversation: &Conversation, dialect
         gold: dialect.gold(&conversation.messages[turn]),
     };
     turns.map(question).collect()
+}
+
+/// Leaves out prompts of more than `max_length` tokens, and says so on standard error.
+///
+/// # Errors
+/// When a prompt cannot be rendered; with the question's name.
+pub fn answerable(
+    questions: Vec<Question>,
+    dialect: &Dialect,
+    tokenizer: &HfTokenizer,
+    max_length: usize,
+) -> Result<Vec<Question>, Box<dyn Error>> {
+    let mut kept = Vec::with_capacity(questions.len());
+    for question in questions {
+        let prompt = dialect
+            .prompt(&question.prompt, tokenizer)
+            .map_err(|error| format!("{}: {error}", question.id))?;
+        if prompt.len() <= max_length {
+            kept.push(question);
+        } else {
+            eprintln!(
+                "{}: its prompt has {} tokens, more than {max_length}: not evaluated",
+                question.id,
+                prompt.len()
+            );
+        }
+    }
+    Ok(kept)
 }
 
 /// Answers every question greedily and scores the answers.

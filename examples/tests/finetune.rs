@@ -37,7 +37,7 @@ fn two_runs_write_the_same_adapter() {
     let steps: Vec<serde_json::Value> =
         metrics.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     assert_eq!(steps.len(), 3);
-    for key in ["step", "epoch", "loss", "lr", "grad_norm", "tokens", "tokens_per_sec", "peak_memory_bytes"] {
+    for key in ["step", "epoch", "loss", "lr", "grad_norm", "tokens", "tokens_per_sec"] {
         assert!(steps.iter().all(|step| step[key].is_number()), "{key}");
     }
 }
@@ -58,10 +58,10 @@ fn bad_input_is_refused_and_nothing_is_written() {
         (
             base,
             file(
-                "call.jsonl",
+                "turn.jsonl",
                 r#"{"messages":[{"role":"user","content":"x"},{"role":"model","content":"<tool_call>\n{\n</tool_call>"}]}"#,
             ),
-            "call",
+            "turn.jsonl:1: message 1: a call",
         ),
         (base, folder.path().join("none.jsonl").to_str().expect("UTF-8").to_owned(), "none.jsonl"),
         ("/nowhere/at/all", good, "/nowhere/at/all"),

@@ -196,6 +196,13 @@ fn shards() {
     assert!(refused(&folder).contains("model.norm.weight"));
 }
 
+#[test]
+fn an_index_beside_a_single_file_is_not_guessed_about() {
+    let folder = sharded();
+    fs::write(folder.path().join("model.safetensors"), weights()).expect("written");
+    assert!(refused(&folder).contains("out of date"));
+}
+
 #[cfg(unix)]
 #[test]
 fn a_shard_that_is_a_link_out_of_the_folder() {

@@ -117,6 +117,17 @@ fn a_written_folder_reads_back_the_same() {
 }
 
 #[test]
+fn a_partly_missing_adapter_is_refused() {
+    let device = Device::flex();
+    let mut partial = adapter(&device);
+    let (path, _) = partial.tensors.pop_first().expect("tensors");
+    let error = partial.attach(base(&device)).expect_err("refused").to_string();
+    assert!(error.contains(&path), "{error}");
+    partial.tensors.clear();
+    assert!(matches!(partial.attach(base(&device)), Err(Error::MissingWeights { .. })));
+}
+
+#[test]
 fn a_fresh_adapter_changes_nothing_and_depends_on_its_seed() {
     let device = Device::flex();
     let before = logits(&base(&device));

@@ -318,6 +318,7 @@ struct RawConfig {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct RopeParameters {
     rope_theta: Option<f64>,
     rope_type: Option<String>,

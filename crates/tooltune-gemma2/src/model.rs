@@ -1,7 +1,8 @@
 //! The whole model.
 
-use burn::module::{Initializer, Module, Param};
+use burn::module::{Module, Param};
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use tooltune_lm::projection::normal;
 use tooltune_lm::{AttentionMask, CausalLm, Head, KvCache, Linear, MapProjections, Projection, TokenBatch};
 
 use crate::attention::{Gemma2Attention, HeadShape, Rotary};
@@ -65,7 +66,7 @@ impl Gemma2<Linear> {
             post_feedforward_layernorm: norm(),
         };
         Ok(Self {
-            embed_tokens: Initializer::Normal { mean: 0.0, std }.init([config.vocab_size, hidden], device),
+            embed_tokens: Param::from_tensor(normal([config.vocab_size, hidden], std, device)),
             layers: (0..config.num_hidden_layers).map(layer).collect(),
             norm: norm(),
             config: config.clone(),

@@ -1,7 +1,7 @@
 //! Projections: the bias-free linear maps of a transformer, and the seam through which adapters replace them.
 
-use burn::module::{Initializer, Module, ModuleDisplay, Param};
-use burn::tensor::{Device, Tensor};
+use burn::module::{Module, ModuleDisplay, Param};
+use burn::tensor::{Device, Distribution, Tensor};
 
 /// A learned linear map over the last axis: `[rows, in_features] → [rows, out_features]`.
 ///
@@ -38,9 +38,13 @@ impl Linear {
 
     /// Draws a weight from a normal distribution with mean 0 and standard deviation `std`.
     pub fn random(in_features: usize, out_features: usize, std: f64, device: &Device) -> Self {
-        let initializer = Initializer::Normal { mean: 0.0, std };
-        Self { weight: initializer.init([out_features, in_features], device) }
+        Self::from_weight(normal([out_features, in_features], std, device))
     }
+}
+
+/// Draws a matrix at once. (Burn's initializers draw at first use, and every clone made before that draws its own.)
+pub fn normal(shape: [usize; 2], std: f64, device: &Device) -> Tensor<2> {
+    Tensor::random(shape, Distribution::Normal(0.0, std), device)
 }
 
 impl Projection for Linear {

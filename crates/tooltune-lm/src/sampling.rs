@@ -66,7 +66,9 @@ impl Sampler {
     /// [`Error::NonFiniteLogits`] when the largest logit is not a finite number.
     pub fn sample(&self, logits: &[f32], row: usize, step: usize) -> Result<u32, Error> {
         let best = argmax(logits);
-        if !logits.get(best).is_some_and(|logit| logit.is_finite()) {
+        // A single logit may be -inf; NaN anywhere, or an infinite maximum, means that the model is broken.
+        let broken = logits.iter().any(|logit| logit.is_nan());
+        if broken || !logits.get(best).is_some_and(|logit| logit.is_finite()) {
             return Err(Error::NonFiniteLogits { row, step });
         }
         let chosen =
@@ -157,5 +159,11 @@ mod tests {
     fn not_a_number_is_an_error() {
         let sampler = Sampler::new(SamplingConfig::default()).unwrap();
         assert!(sampler.sample(&[f32::NAN, f32::NAN], 0, 0).is_err());
+        assert!(sampler.sample(&[], 0, 0).is_err());
+        for temperature in [0.0, 1.0] {
+            let sampler = Sampler::new(SamplingConfig { temperature, ..Default::default() }).unwrap();
+            assert!(sampler.sample(&[0.0, f32::NAN, 1.0], 0, 0).is_err());
+            assert_eq!(sampler.sample(&[f32::NEG_INFINITY, 1.0], 0, 0).unwrap(), 1);
+        }
     }
 }

@@ -95,7 +95,8 @@ impl AdapterWeights {
     /// Freezes `model` and attaches these weights, moved to its device.
     ///
     /// # Errors
-    /// [`Error::Mismatch`] when a weight has no projection in the model, or not its shape.
+    /// [`Error::MissingWeights`] when a targeted projection has none; [`Error::Mismatch`] when a weight has no projection in the model, or
+    /// not its shape.
     pub fn attach<M>(&self, model: M) -> Result<M::With<LoraLinear>, Error>
     where
         M: MapProjections<Projection = Linear> + Module,
@@ -125,6 +126,15 @@ impl AdapterWeights {
         M: MapProjections<Projection = Linear> + Module,
     {
         let mut left = self.tensors.clone();
+        let mut missing = Vec::new();
+        model.visit_projections(&mut |path, _| {
+            if self.config.targets(path) && !left.contains_key(path) {
+                missing.push(path.to_owned());
+            }
+        });
+        if !missing.is_empty() || left.is_empty() {
+            return Err(Error::MissingWeights { paths: missing });
+        }
         let adapted = model.freeze().map_projections::<_, Error>(&mut |path, base| {
             let Some((a, b)) = left.remove(path) else {
                 return Ok(LoraLinear { base, adapter: None });

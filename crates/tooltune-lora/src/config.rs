@@ -152,11 +152,10 @@ fn target_modules(value: Option<&Value>) -> Option<Vec<String>> {
 }
 
 /// Keys that are read above, or that say nothing about what the adapter computes.
-const UNDERSTOOD: [&str; 13] = [
+const UNDERSTOOD: [&str; 12] = [
     "auto_mapping",
     "base_model_name_or_path",
     "inference_mode",
-    "init_lora_weights",
     "lora_alpha",
     "lora_dropout",
     "megatron_core",
@@ -175,7 +174,10 @@ fn refuse_unsupported(raw: &Map<String, Value>, path: &Path) -> Result<(), Error
             Value::Null | Value::Bool(false) => true,
             Value::Array(items) => items.is_empty(),
             Value::Object(entries) => entries.is_empty(),
+            // Others than these change the base's weights too.
+            Value::Bool(true) => key == "init_lora_weights",
             Value::String(text) => match key.as_str() {
+                "init_lora_weights" => text == "gaussian",
                 "peft_type" => text == "LORA",
                 "task_type" => text == "CAUSAL_LM",
                 "bias" => text == "none",

@@ -54,6 +54,12 @@ pub enum Error {
         /// What does not fit.
         problem: String,
     },
+    /// The adapter lacks weights for projections that its config targets, or holds none at all.
+    #[error("the adapter targets {} projections of the model that it has no weights for, such as {}", .paths.len(), .paths.first().map_or("all", String::as_str))]
+    MissingWeights {
+        /// The projections.
+        paths: Vec<String>,
+    },
     /// Reading or writing tensors failed.
     #[error(transparent)]
     Lm(#[from] tooltune_lm::Error),

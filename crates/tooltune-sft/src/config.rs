@@ -111,12 +111,21 @@ impl Default for TrainingConfig {
     }
 }
 
+const MAX_STEPS: usize = 10_000_000;
+
 impl TrainingConfig {
     /// Checks every field.
     ///
     /// # Errors
     /// [`Error::InvalidConfig`] names the setting that is out of range.
     pub fn validate(&self) -> Result<(), Error> {
+        self.schedule.validate()?;
+        if self.max_steps.is_some_and(|steps| steps > MAX_STEPS) {
+            return Err(Error::InvalidConfig {
+                field: "max_steps",
+                rule: "must be at most 10,000,000: a run is planned as a whole",
+            });
+        }
         let batch = match self.batch_size {
             BatchSize::Samples(count) | BatchSize::Tokens(count) => count,
         };

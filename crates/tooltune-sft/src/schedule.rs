@@ -44,6 +44,22 @@ impl ScheduleConfig {
     }
 }
 
+impl ScheduleConfig {
+    /// Checks every field.
+    ///
+    /// # Errors
+    /// [`Error::InvalidConfig`] names the setting that is out of range.
+    pub fn validate(&self) -> Result<(), Error> {
+        if !(self.learning_rate.is_finite() && self.learning_rate > 0.0) {
+            return Err(Error::InvalidConfig { field: "learning_rate", rule: "must be finite and positive" });
+        }
+        if !(0.0..=1.0).contains(&self.warmup_ratio) {
+            return Err(Error::InvalidConfig { field: "warmup_ratio", rule: "must be in [0, 1]" });
+        }
+        Ok(())
+    }
+}
+
 /// A schedule over a known number of steps.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Schedule {
@@ -59,12 +75,7 @@ impl Schedule {
     /// # Errors
     /// [`Error::InvalidConfig`] names the setting that is out of range.
     pub fn new(config: &ScheduleConfig, total_steps: usize) -> Result<Self, Error> {
-        if !(config.learning_rate.is_finite() && config.learning_rate > 0.0) {
-            return Err(Error::InvalidConfig { field: "learning_rate", rule: "must be finite and positive" });
-        }
-        if !(0.0..=1.0).contains(&config.warmup_ratio) {
-            return Err(Error::InvalidConfig { field: "warmup_ratio", rule: "must be in [0, 1]" });
-        }
+        config.validate()?;
         let share = (total_steps as f64 * config.warmup_ratio).ceil() as usize;
         let warmup_steps = if config.warmup_steps > 0 { config.warmup_steps } else { share };
         Ok(Self { kind: config.lr_scheduler_type, peak: config.learning_rate, warmup_steps, total_steps })

@@ -51,7 +51,8 @@ pub fn train<M: CausalLm>(
 /// [`train`] with an objective and an optimizer of your own.
 ///
 /// A step's loss is the sum over all its trained tokens by their total weight, however they are spread over micro-batches. Every random
-/// draw is keyed by (seed, purpose, step, micro-batch): a run is a function of its inputs.
+/// draw is keyed by (seed, purpose, step, micro-batch): a run is a function of its inputs. Evaluation samples longer than `max_length` are
+/// left out of the evaluation loss.
 ///
 /// # Errors
 /// [`Error::InvalidConfig`], [`Error::EmptyDataset`], [`Error::TokenOutOfVocabulary`], [`Error::NotFinite`], and what a callback returns.
@@ -67,6 +68,7 @@ pub fn train_with<M: CausalLm>(
     config.validate()?;
     let start = Instant::now();
     let (samples, run) = select_trainable(samples, config, model.vocab_size())?;
+    let evaluation = within_reach(evaluation, config, model.vocab_size())?;
     let plan = Plan::new(&samples, config);
     let schedule = Schedule::new(&config.schedule, plan.steps.len())?;
     let run = RunStart { total_steps: plan.steps.len(), ..run };
@@ -98,7 +100,7 @@ pub fn train_with<M: CausalLm>(
         let step_tokens: u64 = batches.iter().map(|batch| batch.tokens.num_tokens() as u64).sum();
         let tokens_per_sec = step_tokens as f64 / step_start.elapsed().as_secs_f64();
         let eval_loss =
-            if due { evaluation_loss(&model, evaluation, objective, config.batch_size)? } else { None };
+            if due { evaluation_loss(&model, &evaluation, objective, config.batch_size)? } else { None };
         trained_tokens += batches.iter().map(|batch| batch.rows.len() as u64).sum::<u64>();
         summary = TrainingSummary {
             steps: step,
@@ -128,6 +130,10 @@ pub fn train_with<M: CausalLm>(
         if control == Control::Stop {
             break;
         }
+    }
+    if summary.eval_loss.is_none() {
+        // A callback stopped the run.
+        summary.eval_loss = evaluation_loss(&model, &evaluation, objective, config.batch_size)?;
     }
     callbacks.iter_mut().for_each(|callback| callback.on_end(&summary));
     Ok((model, summary))
@@ -207,6 +213,15 @@ fn finite(what: &'static str, value: f64, step: usize, batches: &[SampleBatch]) 
     }
     let samples = batches.iter().flat_map(|batch| batch.sample_ids.iter().cloned()).collect();
     Err(Error::NotFinite { what, value, step, samples })
+}
+
+/// The evaluation samples that are not longer than `max_length`.
+fn within_reach(evaluation: &[Sample], config: &TrainingConfig, vocab: usize) -> Result<Vec<Sample>, Error> {
+    match select_trainable(evaluation, config, vocab) {
+        Ok((kept, _)) => Ok(kept),
+        Err(Error::EmptyDataset { .. }) => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
 }
 
 /// Leaves out what cannot be trained on, and says what that was. [`train`] does this first; call it to know before.

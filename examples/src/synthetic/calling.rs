@@ -12,7 +12,10 @@ use super::tool::Tool;
 use super::words::Side;
 
 /// What the model answers when no declared tool fits.
-pub const REFUSAL: &str = "I do not have a tool for that.";
+pub const REFUSAL: &str = "none of the tools fits.";
+
+/// What the system message of every conversation asks for. Pre-training knows such an instruction, with catalogs instead of tools.
+pub const INSTRUCTION: &str = "Call the tool that fits, or say none.";
 
 /// The training set and the held-out sets.
 ///
@@ -78,7 +81,7 @@ impl CallingData {
         let mut rng = Rng::keyed(self.seed, split.name(), index as u64);
         let rng = &mut rng;
         let (tools, messages) = match split {
-            Split::Train => match rng.weighted(&[53, 17, 11, 12, 7]) {
+            Split::Train => match rng.weighted(&[51, 22, 7, 12, 8]) {
                 0 => self.call(rng, split),
                 1 => self.unserved(rng, split),
                 2 => self.talk(rng, split),
@@ -92,7 +95,7 @@ impl CallingData {
         Conversation {
             id: Some(format!("{}-{index}", split.name())),
             tools: tools.iter().map(Tool::definition).collect(),
-            messages,
+            messages: std::iter::once(Message::system(INSTRUCTION)).chain(messages).collect(),
         }
     }
 

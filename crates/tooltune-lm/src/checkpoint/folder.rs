@@ -35,7 +35,14 @@ impl Checkpoint {
     /// agree with the shards; and as [`TensorFile::open`].
     pub fn open(folder: impl AsRef<Path>) -> Result<Self, Error> {
         let folder = folder.as_ref();
-        if folder.join(INDEX).exists() { Self::sharded(folder) } else { Self::single(folder) }
+        match (folder.join(INDEX).exists(), folder.join(SINGLE).exists()) {
+            (true, true) => {
+                let rule = format!("{SINGLE} is there too: remove the one that is out of date");
+                Err(Error::InvalidIndex { path: folder.join(INDEX), rule })
+            }
+            (true, false) => Self::sharded(folder),
+            (false, _) => Self::single(folder),
+        }
     }
 
     fn single(folder: &Path) -> Result<Self, Error> {
@@ -137,6 +144,12 @@ fn check_shard_name(folder: &Path, name: &str) -> Result<(), &'static str> {
     }
     let real_folder = folder.canonicalize().map_err(|_| "is in a folder that cannot be resolved")?;
     let real = folder.join(name).canonicalize().map_err(|_| "does not exist")?;
-    // Hub caches link files out of the folder on purpose, but then to a name of our own choosing, not of the index's.
-    if real.parent() == Some(&real_folder) { Ok(()) } else { Err("is a link that leaves the folder") }
+    // A hub's cache links its files too. From here that cannot be told from an index that wants another file read.
+    if real.parent() == Some(&real_folder) {
+        Ok(())
+    } else {
+        Err(
+            "is a link that leaves the folder: copy the files (cp -rL) or download them to a folder of their own",
+        )
+    }
 }

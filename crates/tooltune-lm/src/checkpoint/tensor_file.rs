@@ -65,8 +65,8 @@ impl TensorFile {
     /// Reads one tensor in the given dtype (f32, f16 or bf16).
     ///
     /// # Errors
-    /// [`Error::TensorSet`] when there is no such tensor or its rank is not `D`; [`Error::Io`] and [`Error::InvalidSafetensors`] when the
-    /// file has changed since it was opened.
+    /// [`Error::TensorSet`] when there is no such tensor; [`Error::InvalidSafetensors`] when its rank is not `D`; that or [`Error::Io`] when
+    /// the file has changed since it was opened.
     pub fn tensor<const D: usize>(
         &self,
         name: &str,

@@ -13,8 +13,19 @@ use crate::synthetic::rng::Rng;
 use crate::synthetic::tool::{Tool, short_type};
 use crate::synthetic::words::Side;
 
+/// How often nothing fits.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Unserved {
+    /// Share of catalogs with bare requests under one instruction.
+    pub(super) standing: f64,
+    /// Share of their requests that no entry fits.
+    pub(super) share: f64,
+    /// Weight of such a request among questions that each name their task; the others together weigh 86.
+    pub(super) asked: u32,
+}
+
 /// A catalog of two to four entries, and what is asked about it.
-pub(super) fn catalog(rng: &mut Rng, hand_written: &[Tool]) -> Turns {
+pub(super) fn catalog(rng: &mut Rng, hand_written: &[Tool], unserved: Unserved) -> Turns {
     let mut tools: Vec<Tool> = Vec::new();
     let wanted = 2 + rng.weighted(&[45, 40, 15]);
     // Half of the catalogs hold made-up entries only: there nothing but the entry itself tells its name.
@@ -39,8 +50,10 @@ pub(super) fn catalog(rng: &mut Rng, hand_written: &[Tool]) -> Turns {
             format!("<{name}>\n{entries}\n</{name}>\n")
         }
     };
-    let mut turns =
-        if rng.chance(0.55) { standing(rng, hand_written, &tools) } else { asked(rng, hand_written, &tools) };
+    let mut turns = match rng.chance(unserved.standing) {
+        true => standing(rng, hand_written, &tools, unserved.share),
+        false => asked(rng, hand_written, &tools, unserved.asked),
+    };
     turns[0].0 = format!("{shown}\n{}", turns[0].0);
     turns
 }
@@ -56,7 +69,7 @@ fn named_after_subject(tool: &Tool) -> bool {
 }
 
 /// A request that none of the entries fits.
-fn unserved(rng: &mut Rng, hand_written: &[Tool], tools: &[Tool]) -> String {
+fn unserved_request(rng: &mut Rng, hand_written: &[Tool], tools: &[Tool]) -> String {
     loop {
         let tool = any_tool(rng, hand_written);
         if tools.iter().all(|other| !tool.clashes(other)) {
@@ -66,12 +79,12 @@ fn unserved(rng: &mut Rng, hand_written: &[Tool], tools: &[Tool]) -> String {
 }
 
 /// Requests that each come with their question.
-fn asked(rng: &mut Rng, hand_written: &[Tool], tools: &[Tool]) -> Turns {
+fn asked(rng: &mut Rng, hand_written: &[Tool], tools: &[Tool], unserved: u32) -> Turns {
     let mut turns = Turns::new();
     for _ in 0..rng.count(3..=5) {
         let tool = rng.one(tools);
         let which = rng.pick(&["Which entry fits?", "Name the entry that fits."]);
-        match rng.weighted(&[26, 14, 24, 8, 8, 6, 8, 6]) {
+        match rng.weighted(&[26, unserved, 24, 8, 8, 6, 8, 6]) {
             0 => {
                 let request = ask(rng, tool, Side::Train);
                 turns.push((format!("{}\n{which}", request.text), tool.name.clone()));
@@ -81,7 +94,7 @@ fn asked(rng: &mut Rng, hand_written: &[Tool], tools: &[Tool]) -> Turns {
                 }
             }
             1 => {
-                let text = unserved(rng, hand_written, tools);
+                let text = unserved_request(rng, hand_written, tools);
                 turns.push((format!("{text}\n{which}"), "none".to_owned()));
             }
             2 => {
@@ -130,7 +143,7 @@ fn asked(rng: &mut Rng, hand_written: &[Tool], tools: &[Tool]) -> Turns {
 }
 
 /// One instruction, then bare requests.
-fn standing(rng: &mut Rng, hand_written: &[Tool], tools: &[Tool]) -> Turns {
+fn standing(rng: &mut Rng, hand_written: &[Tool], tools: &[Tool], unserved: f64) -> Turns {
     let names = rng.chance(0.5);
     let wrapped = rng.chance(0.5).then(|| tag(rng));
     let task = if names { "Name the entry that fits" } else { "Fill the form that fits" };
@@ -138,8 +151,8 @@ fn standing(rng: &mut Rng, hand_written: &[Tool], tools: &[Tool]) -> Turns {
     let instruction = format!("{task}{place}, or say none.");
     let mut turns = Turns::new();
     for _ in 0..rng.count(3..=6) {
-        if rng.chance(0.24) {
-            let text = unserved(rng, hand_written, tools);
+        if rng.chance(unserved) {
+            let text = unserved_request(rng, hand_written, tools);
             turns.push((text, "none".to_owned()));
             continue;
         }

@@ -9,6 +9,7 @@ mod markup;
 
 use tooltune_chat::{Conversation, Message};
 
+use self::catalogs::Unserved;
 use super::chat::small_talk;
 use super::hand_written::hand_written;
 use super::rng::Rng;
@@ -26,6 +27,8 @@ pub enum Stage {
     Easy,
     /// Several turns each, catalogs above all.
     Main,
+    /// As the main stage, with more catalogs, where often nothing fits: telling that is what comes last and hardest.
+    Choosing,
 }
 
 /// User and model texts in turn.
@@ -50,6 +53,11 @@ impl PretrainingData {
             //                    copy lookup list markup form catalog talk
             Stage::Easy => ("easy", [24, 22, 12, 16, 14, 9, 3]),
             Stage::Main => ("main", [11, 10, 3, 14, 12, 46, 4]),
+            Stage::Choosing => ("choosing", [6, 5, 2, 8, 6, 69, 4]),
+        };
+        let unserved = match stage {
+            Stage::Choosing => Unserved { standing: 0.7, share: 0.42, asked: 36 },
+            Stage::Easy | Stage::Main => Unserved { standing: 0.55, share: 0.24, asked: 14 },
         };
         let mut rng = Rng::keyed(self.seed, stream, index as u64);
         let task = rng.weighted(&weights);
@@ -59,7 +67,7 @@ impl PretrainingData {
             2 => copying::list(&mut rng),
             3 => markup::markup(&mut rng),
             4 => forms::form(&mut rng, &self.hand_written),
-            5 => catalogs::catalog(&mut rng, &self.hand_written),
+            5 => catalogs::catalog(&mut rng, &self.hand_written, unserved),
             _ => talk(&mut rng),
         };
         if stage == Stage::Easy {
