@@ -203,10 +203,12 @@ fn a_loss_that_is_not_finite_names_step_and_samples() {
     let (samples, config, _) = curve();
     let mut broken = model("curve_init");
     let weight = broken.embed_tokens.val();
+    let [_, width] = weight.dims();
     let id = samples[0].ids[0] as usize;
     let row = weight.clone().narrow(0, id, 1).mul_scalar(f32::NAN);
-    broken.embed_tokens = burn::module::Param::from_tensor(weight.slice_assign([id..id + 1], row).detach())
-        .set_require_grad(false);
+    broken.embed_tokens =
+        burn::module::Param::from_tensor(weight.slice_assign([id..id + 1, 0..width], row).detach())
+            .set_require_grad(false);
     match train(broken, &samples, &[], &config, &mut []).expect_err("refused") {
         Error::NotFinite { step, samples, .. } => {
             assert_eq!((step, samples), (1, vec!["0".to_owned(), "1".to_owned()]))
