@@ -42,6 +42,12 @@ impl<M> TrainerCallback<M> for Progress {
                 eprintln!("dropped {} samples that {what} (the first is {first})", ids.len());
             }
         }
+        if let Some(first) = start.evaluation_dropped.first() {
+            let count = start.evaluation_dropped.len();
+            eprintln!(
+                "left {count} samples out of the held-out loss: too long, or nothing trained (the first is {first})"
+            );
+        }
         if let Some(bar) = &self.bar {
             bar.set_length(start.total_steps as u64);
         }

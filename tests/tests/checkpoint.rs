@@ -1,6 +1,7 @@
 //! Checkpoints on disk: shards, dtypes, both generations of config keys, and what is refused.
 #![recursion_limit = "256"]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -84,6 +85,7 @@ fn what_would_change_the_model_is_refused() {
         ("tie_word_embeddings", json!(false)),
         ("quantization_config", json!({"bits": 4})),
         ("rope_parameters", json!({"rope_theta": 10000.0, "rope_type": "yarn"})),
+        ("rope_scaling", json!({"type": "linear", "factor": 2.0})),
         ("head_dim", json!(15)),
         ("num_key_value_heads", json!(3)),
         ("hidden_size", json!(1_000_000)),
@@ -96,6 +98,16 @@ fn what_would_change_the_model_is_refused() {
         changed[key] = value;
         let error = refused(&folder(&changed));
         assert!(error.contains(key) || error.contains("layer_types"), "{key}: {error}");
+        assert!(error.contains("config.json"), "{key}: {error}");
+    }
+    for (key, parameters) in [
+        ("factor", json!({"rope_theta": 10000.0, "rope_type": "default", "factor": 8.0})),
+        ("full_attention", json!({"full_attention": {"rope_theta": 10000.0, "rope_type": "default"}})),
+    ] {
+        let mut changed = config();
+        changed["rope_parameters"] = parameters;
+        let error = refused(&folder(&changed));
+        assert!(error.contains(key) && error.contains("config.json"), "{key}: {error}");
     }
     let device = Device::flex();
     let half = Gemma2::from_pretrained(golden_dir().join("base"), DType::F16, &device).expect_err("refused");
@@ -196,13 +208,6 @@ fn shards() {
     assert!(refused(&folder).contains("model.norm.weight"));
 }
 
-#[test]
-fn an_index_beside_a_single_file_is_not_guessed_about() {
-    let folder = sharded();
-    fs::write(folder.path().join("model.safetensors"), weights()).expect("written");
-    assert!(refused(&folder).contains("out of date"));
-}
-
 #[cfg(unix)]
 #[test]
 fn a_shard_that_is_a_link_out_of_the_folder() {
@@ -211,7 +216,27 @@ fn a_shard_that_is_a_link_out_of_the_folder() {
     let moved = elsewhere.path().join("x.safetensors");
     fs::rename(&shard, &moved).expect("moved");
     std::os::unix::fs::symlink(&moved, &shard).expect("linked");
-    assert!(refused(&folder).contains("leaves the folder"));
+    let error = refused(&folder);
+    assert!(error.contains("leaves the folder") && error.contains("cp -rL"), "{error}");
+}
+
+#[test]
+fn a_whole_file_beside_an_index_is_refused_until_the_folder_is_written_again() {
+    let folder = sharded();
+    let model = load(folder.path()).expect("loads");
+    fs::write(folder.path().join("model.safetensors"), weights()).expect("written");
+    let error = refused(&folder);
+    assert!(error.contains("index.json") && error.contains("remove"), "{error}");
+
+    let files = || {
+        let entries = fs::read_dir(folder.path()).expect("there").flatten();
+        entries.map(|entry| entry.file_name().into_string().expect("UTF-8")).collect::<BTreeSet<_>>()
+    };
+    let mut before = files();
+    model.save_pretrained(folder.path(), DType::F32).expect("saved");
+    assert!(before.remove("model.safetensors.index.json"));
+    assert_eq!(files(), before);
+    assert_eq!(logits(&load(folder.path()).expect("loads")), logits(&model));
 }
 
 #[test]

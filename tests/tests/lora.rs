@@ -117,17 +117,6 @@ fn a_written_folder_reads_back_the_same() {
 }
 
 #[test]
-fn a_partly_missing_adapter_is_refused() {
-    let device = Device::flex();
-    let mut partial = adapter(&device);
-    let (path, _) = partial.tensors.pop_first().expect("tensors");
-    let error = partial.attach(base(&device)).expect_err("refused").to_string();
-    assert!(error.contains(&path), "{error}");
-    partial.tensors.clear();
-    assert!(matches!(partial.attach(base(&device)), Err(Error::MissingWeights { .. })));
-}
-
-#[test]
 fn a_fresh_adapter_changes_nothing_and_depends_on_its_seed() {
     let device = Device::flex();
     let before = logits(&base(&device));
@@ -140,6 +129,32 @@ fn a_fresh_adapter_changes_nothing_and_depends_on_its_seed() {
     };
     assert_eq!(weights(&fresh(1)), weights(&fresh(1)));
     assert_ne!(weights(&fresh(1)), weights(&fresh(2)));
+}
+
+#[test]
+fn an_incomplete_adapter_is_refused() {
+    let device = Device::flex();
+    let whole = adapter(&device);
+    let mut partial = whole.clone();
+    let (dropped, _) = partial.tensors.pop_last().expect("has weights");
+    let error = partial.attach(base(&device)).expect_err("refused");
+    assert!(matches!(&error, Error::MissingWeights { paths } if *paths == [dropped.clone()]), "{error}");
+    assert!(error.to_string().contains(&format!("base_model.model.{dropped}.lora_A.weight")), "{error}");
+    assert!(matches!(partial.unmerge(base(&device)), Err(Error::MissingWeights { .. })));
+
+    let empty = AdapterWeights { tensors: Default::default(), ..whole.clone() };
+    match empty.attach(base(&device)).expect_err("refused") {
+        error @ Error::MissingWeights { .. } => {
+            let rest = whole.tensors.len() - 8;
+            assert!(error.to_string().contains(&format!("and {rest} more")), "{error}");
+        }
+        other => panic!("{other}"),
+    }
+    let mut nowhere = empty;
+    nowhere.config.target_modules = vec!["query".to_owned()];
+    assert!(
+        matches!(nowhere.attach(base(&device)), Err(Error::MissingWeights { paths }) if paths.is_empty())
+    );
 }
 
 #[test]
@@ -167,11 +182,24 @@ fn refuses_what_does_not_fit() {
         ("modules_to_save", serde_json::json!(["lm_head"])),
         ("rank_pattern", serde_json::json!({"q_proj": 2})),
         ("bias", serde_json::json!("all")),
+        ("bias", serde_json::json!(true)),
+        ("init_lora_weights", serde_json::json!("pissa")),
+        ("init_lora_weights", serde_json::json!(1)),
+        ("lora_dropout", serde_json::json!(1.5)),
         ("something_new", serde_json::json!(3)),
     ] {
         let error = edit(key, value);
-        assert!(error.contains(key), "{error}");
+        assert!(error.contains(key) && error.contains("adapter_config.json"), "{error}");
     }
+    for value in [serde_json::json!(false), serde_json::json!(null), serde_json::json!("gaussian")] {
+        let mut config: serde_json::Value = serde_json::from_str(&adapter.config.to_json()).expect("JSON");
+        config["init_lora_weights"] = value;
+        let path = folder.path().join("adapter_config.json");
+        std::fs::write(&path, config.to_string()).expect("written");
+        LoraConfig::from_file(&path).expect("accepted");
+    }
+    let temporary = |entry: &std::fs::DirEntry| entry.path().extension().is_some_and(|e| e == "tmp");
+    assert!(!std::fs::read_dir(folder.path()).expect("there").flatten().any(|entry| temporary(&entry)));
     assert!(edit("r", serde_json::json!(3)).contains("r = 3"));
     assert!(edit("target_modules", serde_json::json!(["q_proj"])).contains("unexpected tensors"));
 }

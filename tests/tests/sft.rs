@@ -7,9 +7,9 @@ use tooltune_gemma2::Gemma2;
 use tooltune_lm::{CausalLm, MapProjections};
 use tooltune_lora::{AdapterWeights, LoraLinear, trainable_parameters};
 use tooltune_sft::{
-    BatchSize, Control, Error, GradientGuard, MaskedCrossEntropy, Objective, OptimizerConfig, Sample,
-    SampleBatch, ScheduleConfig, SchedulerType, StepReport, TrainerCallback, TrainingConfig, evaluation_loss,
-    train,
+    BatchSize, Control, Error, GradientGuard, MaskedCrossEntropy, Objective, OptimizerConfig, RunStart,
+    Sample, SampleBatch, ScheduleConfig, SchedulerType, StepReport, TrainerCallback, TrainingConfig,
+    TrainingSummary, evaluation_loss, train,
 };
 use tooltune_tests::{golden, golden_dir, golden_json, max_diff, rows, sample, values};
 
@@ -184,7 +184,7 @@ fn bad_samples_are_refused_or_counted() {
     #[derive(Default)]
     struct Start(Vec<String>);
     impl<M> TrainerCallback<M> for Start {
-        fn on_start(&mut self, start: &tooltune_sft::RunStart) {
+        fn on_start(&mut self, start: &RunStart) {
             self.0 = [start.untrained.clone(), start.too_long.clone()].concat();
         }
     }
@@ -196,6 +196,82 @@ fn bad_samples_are_refused_or_counted() {
         |samples: &[Sample]| train(model("curve_init"), samples, &[], &config, &mut []).expect_err("refused");
     assert!(matches!(refused(&[silent]), Error::EmptyDataset { untrained: 1, .. }));
     assert!(matches!(refused(&[foreign]), Error::TokenOutOfVocabulary { token: 1_000_000, .. }));
+}
+
+#[test]
+fn settings_out_of_range_are_named() {
+    let base = TrainingConfig::default;
+    let schedule = |learning_rate, warmup_ratio| TrainingConfig {
+        schedule: ScheduleConfig { learning_rate, warmup_ratio, ..ScheduleConfig::default() },
+        ..base()
+    };
+    let cases = [
+        ("learning_rate", schedule(0.0, 0.0)),
+        ("learning_rate", schedule(f64::NAN, 0.0)),
+        ("warmup_ratio", schedule(1e-4, 1.5)),
+        ("max_steps", TrainingConfig { max_steps: Some(usize::MAX), ..base() }),
+        ("max_steps", TrainingConfig { max_steps: Some(0), ..base() }),
+    ];
+    for (name, config) in cases {
+        match config.validate() {
+            Err(Error::InvalidConfig { field, .. }) => assert_eq!(field, name),
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+    base().validate().expect("valid");
+}
+
+/// Keeps what a run says about its evaluation, and stops it.
+#[derive(Default)]
+struct Stopper {
+    after: usize,
+    start: Option<RunStart>,
+    end: Option<TrainingSummary>,
+}
+
+impl<M> TrainerCallback<M> for Stopper {
+    fn on_start(&mut self, start: &RunStart) {
+        self.start = Some(start.clone());
+    }
+
+    fn on_step(&mut self, report: &StepReport, _model: &M) -> Result<Control, Error> {
+        Ok(if report.step == self.after { Control::Stop } else { Control::Continue })
+    }
+
+    fn on_end(&mut self, summary: &TrainingSummary) {
+        self.end = Some(summary.clone());
+    }
+}
+
+#[test]
+fn evaluation_samples_are_selected_and_a_stopped_run_is_evaluated() {
+    let (samples, config, _) = curve();
+    let longest = samples.iter().map(|sample| sample.ids.len()).max().expect("samples");
+    let config = TrainingConfig { max_steps: Some(4), max_length: longest, ..config };
+    let long = Sample::new("long", vec![2; longest + 1], vec![1.0; longest + 1]).expect("valid");
+    let silent = Sample::new("silent", vec![2, 5, 6], vec![1.0, 0.0, 0.0]).expect("valid");
+    let evaluation = [samples[0].clone(), long, silent.clone()];
+
+    let mut stopper = Stopper { after: 2, ..Stopper::default() };
+    let (trained, summary) =
+        train(model("curve_init"), &samples, &evaluation, &config, &mut [&mut stopper]).expect("trains");
+    let start = stopper.start.expect("started");
+    assert_eq!(
+        (start.evaluation_samples, start.evaluation_dropped.as_slice()),
+        (1, &["long".to_owned(), "silent".to_owned()][..])
+    );
+    assert_eq!(summary.steps, 2);
+    let objective = MaskedCrossEntropy::default();
+    let expected =
+        evaluation_loss(&trained, &evaluation[..1], &objective, config.batch_size).expect("a loss");
+    assert!(expected.is_some() && summary.eval_loss == expected, "{:?} {expected:?}", summary.eval_loss);
+    assert_eq!(stopper.end, Some(summary));
+
+    let (_, summary) = train(model("curve_init"), &samples, &[silent], &config, &mut []).expect("trains");
+    assert_eq!(summary.eval_loss, None);
+    let foreign = Sample::new("foreign", vec![2, 1_000_000], vec![0.0, 1.0]).expect("valid");
+    let error = train(model("curve_init"), &samples, &[foreign], &config, &mut []).expect_err("refused");
+    assert!(matches!(error, Error::TokenOutOfVocabulary { .. }), "{error}");
 }
 
 #[test]

@@ -148,7 +148,7 @@ impl Gemma2Config {
     /// Reads `config.json` and validates it.
     ///
     /// # Errors
-    /// [`Error::ConfigFile`] when the file is unreadable, over 1 MiB or not a Gemma-2 config; as [`validate`](Self::validate).
+    /// [`Error::ConfigFile`] when the file is unreadable, over 1 MiB, not a Gemma-2 config, or not [valid](Self::validate).
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
         let broken = |reason: String| Error::ConfigFile { path: path.to_owned(), reason };
@@ -158,7 +158,7 @@ impl Gemma2Config {
         }
         let text = fs::read_to_string(path).map_err(|e| broken(e.to_string()))?;
         let config: Self = serde_json::from_str(&text).map_err(|e| broken(e.to_string()))?;
-        config.validate()?;
+        config.validate().map_err(|e| broken(e.to_string()))?;
         Ok(config)
     }
 
@@ -415,15 +415,13 @@ impl RawConfig {
         if self.quantization_config.is_some() {
             return Err(invalid("quantization_config", "set", "quantised checkpoints are not supported"));
         }
-        let scaled = self.rope_scaling.as_ref().is_some_and(|v| !v.is_null());
-        let rope_type =
-            self.rope_parameters.as_ref().and_then(|p| p.rope_type.as_deref()).unwrap_or("default");
-        if scaled || rope_type != "default" {
-            return Err(invalid(
-                "rope_parameters",
-                rope_type,
-                "only the default rotary positions are supported",
-            ));
+        let rule = "only the default rotary positions are supported";
+        if let Some(scaling) = self.rope_scaling.as_ref().filter(|value| !value.is_null()) {
+            return Err(invalid("rope_scaling", scaling, rule));
+        }
+        let rope_type = self.rope_parameters.as_ref().and_then(|p| p.rope_type.as_deref());
+        if let Some(other) = rope_type.filter(|name| *name != "default") {
+            return Err(invalid("rope_parameters", other, rule));
         }
         Ok(())
     }

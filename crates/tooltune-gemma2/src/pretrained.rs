@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use burn::module::Param;
 use burn::tensor::{DType, Device, Tensor};
 use tooltune_lm::checkpoint::NamedTensor;
-use tooltune_lm::{Checkpoint, Linear, MapProjections, write_safetensors};
+use tooltune_lm::{Checkpoint, Linear, MapProjections, write_safetensors, write_text};
 
 use crate::attention::{Gemma2Attention, HeadShape};
 use crate::decoder_layer::Gemma2DecoderLayer;
@@ -21,7 +22,7 @@ impl Gemma2<Linear> {
     /// One tensor is read at a time, the largest first, so that the peak is the size of the model.
     ///
     /// # Errors
-    /// [`Error::ConfigFile`], [`Error::InvalidConfig`], [`Error::Float16`], and [`Error::Lm`] for missing, unexpected or wrongly shaped
+    /// [`Error::ConfigFile`], [`Error::Float16`], and [`Error::Lm`] for missing, unexpected or wrongly shaped
     /// tensors and for files that break the limits of [`tooltune_lm::checkpoint`].
     pub fn from_pretrained(folder: impl AsRef<Path>, dtype: DType, device: &Device) -> Result<Self, Error> {
         if !matches!(dtype, DType::F32 | DType::BF16) {
@@ -39,7 +40,8 @@ impl Gemma2<Linear> {
         Ok(Self { embed_tokens, layers, norm: reader.norm("model.norm")?, config })
     }
 
-    /// Writes `config.json` and `model.safetensors` to `folder`, which is made if need be, with all tensors in `dtype`.
+    /// Writes `config.json` and `model.safetensors` to `folder`, which is made if need be, with all tensors in `dtype`. The index of a
+    /// sharded checkpoint that was there before is removed, the shards are not.
     ///
     /// # Errors
     /// [`Error::Lm`] when writing fails, [`Error::Float16`].
@@ -50,9 +52,14 @@ impl Gemma2<Linear> {
         let folder = folder.as_ref();
         fs::create_dir_all(folder).map_err(tooltune_lm::Error::io(folder))?;
         write_safetensors(folder.join("model.safetensors"), &self.named_tensors(dtype))?;
-        let path = folder.join("config.json");
-        fs::write(&path, self.config.to_json(dtype)).map_err(tooltune_lm::Error::io(&path))?;
-        Ok(())
+        write_text(folder.join("config.json"), &self.config.to_json(dtype))?;
+        let stale = folder.join("model.safetensors.index.json");
+        match fs::remove_file(&stale) {
+            Err(source) if source.kind() != ErrorKind::NotFound => {
+                Err(tooltune_lm::Error::io(stale)(source).into())
+            }
+            _ => Ok(()),
+        }
     }
 
     fn named_tensors(&self, dtype: DType) -> Vec<NamedTensor> {

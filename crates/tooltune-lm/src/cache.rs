@@ -36,11 +36,17 @@ impl KvCache {
     }
 
     /// Positions of the cached tokens of a row.
+    ///
+    /// # Panics
+    /// When `row` is out of range.
     pub fn positions(&self, row: usize) -> &[u32] {
         &self.positions[row]
     }
 
     /// Documents of the cached tokens of a row.
+    ///
+    /// # Panics
+    /// When `row` is out of range.
     pub fn documents(&self, row: usize) -> &[u32] {
         &self.documents[row]
     }
@@ -70,6 +76,9 @@ impl KvCache {
     }
 
     /// Keeps the given rows, in that order: finished rows leave a batch that is being generated.
+    ///
+    /// # Panics
+    /// When a row is out of range.
     pub fn keep_rows(&mut self, rows: &[usize]) {
         let index: Vec<i32> = rows.iter().map(|&row| i32::try_from(row).unwrap_or(i32::MAX)).collect();
         for (key, value) in self.layers.iter_mut().flatten() {

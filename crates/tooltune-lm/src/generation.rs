@@ -45,6 +45,7 @@ pub struct Generation<'m, M> {
     step: usize,
     position: u32,
     finish_reason: Option<FinishReason>,
+    failed: bool,
 }
 
 /// Starts generating after `prompt`. Give it a model that does not track gradients (`model.valid()`).
@@ -67,11 +68,12 @@ pub fn generate<'m, M: CausalLm>(
         step: 0,
         position: u32::try_from(prompt.len()).unwrap_or(u32::MAX),
         finish_reason: None,
+        failed: false,
     })
 }
 
 impl<M> Generation<'_, M> {
-    /// Why it ended; `None` while it goes on.
+    /// Why it ended; `None` while it goes on, and when an error ended it.
     pub fn finish_reason(&self) -> Option<FinishReason> {
         self.finish_reason
     }
@@ -81,7 +83,7 @@ impl<M: CausalLm> Iterator for Generation<'_, M> {
     type Item = Result<u32, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.finish_reason.is_some() {
+        if self.failed || self.finish_reason.is_some() {
             return None;
         }
         if self.step == self.max_new_tokens {
@@ -102,7 +104,7 @@ impl<M: CausalLm> Iterator for Generation<'_, M> {
                 Some(Ok(token))
             }
             Err(error) => {
-                self.finish_reason = Some(FinishReason::Length);
+                self.failed = true;
                 Some(Err(error))
             }
         }
@@ -124,13 +126,13 @@ pub fn generate_batch<M: CausalLm, S: AsRef<[u32]>>(
     let sampler = Sampler::new(config.sampling.clone())?;
     let unfinished = || Generated { tokens: Vec::new(), finish_reason: FinishReason::Length };
     let mut out: Vec<Generated> = prompts.iter().map(|_| unfinished()).collect();
+    if prompts.is_empty() {
+        return Ok(out);
+    }
     let mut rows: Vec<usize> = (0..prompts.len()).collect();
     let mut cache = KvCache::new(model.num_layers(), rows.len());
     let mut input = TokenBatch::padded(prompts, Padding::Left, 0);
     for step in 0..config.max_new_tokens {
-        if rows.is_empty() {
-            break;
-        }
         let logits = last_logits(model, &input, &mut cache)?;
         let vocab = model.vocab_size();
         let mut kept = Vec::with_capacity(rows.len());
@@ -142,6 +144,9 @@ pub fn generate_batch<M: CausalLm, S: AsRef<[u32]>>(
                 out[row].tokens.push(token);
                 kept.push(slot);
             }
+        }
+        if kept.is_empty() {
+            break;
         }
         if kept.len() < rows.len() {
             cache.keep_rows(&kept);

@@ -39,7 +39,7 @@ pub mod sampling;
 pub use batch::{Padding, TokenBatch};
 pub use cache::KvCache;
 pub use causal_lm::{CausalLm, Head};
-pub use checkpoint::{Checkpoint, TensorFile, write_safetensors};
+pub use checkpoint::{Checkpoint, TensorFile, write_safetensors, write_text};
 pub use error::Error;
 pub use generation::{FinishReason, Generated, Generation, GenerationConfig, generate, generate_batch};
 pub use mask::AttentionMask;

@@ -63,7 +63,7 @@ impl Sampler {
     /// Chooses the token of `row` at `step` from its logits.
     ///
     /// # Errors
-    /// [`Error::NonFiniteLogits`] when the largest logit is not a finite number.
+    /// [`Error::NonFiniteLogits`] when a logit is NaN or the largest is not a finite number.
     pub fn sample(&self, logits: &[f32], row: usize, step: usize) -> Result<u32, Error> {
         let best = argmax(logits);
         // A single logit may be -inf; NaN anywhere, or an infinite maximum, means that the model is broken.

@@ -82,8 +82,8 @@ impl LoraConfig {
     /// Reads `adapter_config.json`.
     ///
     /// # Errors
-    /// [`Error::ConfigFile`], [`Error::InvalidConfig`], and [`Error::Unsupported`] for any setting that would change the result and is not
-    /// implemented.
+    /// [`Error::ConfigFile`], also when a field is out of range, and [`Error::Unsupported`] for any setting that would change the result
+    /// and is not implemented.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
         let broken = |reason: String| Error::ConfigFile { path: path.to_owned(), reason };
@@ -110,7 +110,7 @@ impl LoraConfig {
                 .and_then(Value::as_str)
                 .map(str::to_owned),
         };
-        config.validate()?;
+        config.validate().map_err(|e| broken(e.to_string()))?;
         Ok(config)
     }
 

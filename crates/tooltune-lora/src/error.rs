@@ -55,7 +55,7 @@ pub enum Error {
         problem: String,
     },
     /// The adapter lacks weights for projections that its config targets, or holds none at all.
-    #[error("the adapter targets {} projections of the model that it has no weights for, such as {}", .paths.len(), .paths.first().map_or("all", String::as_str))]
+    #[error("the adapter is incomplete: {}", list_missing(.paths))]
     MissingWeights {
         /// The projections.
         paths: Vec<String>,
@@ -63,4 +63,17 @@ pub enum Error {
     /// Reading or writing tensors failed.
     #[error(transparent)]
     Lm(#[from] tooltune_lm::Error),
+}
+
+const SHOWN: usize = 8;
+
+fn list_missing(paths: &[String]) -> String {
+    if paths.is_empty() {
+        return "it holds no weights, and its target_modules match no projection of the model".to_owned();
+    }
+    let name = |path: &String| format!("base_model.model.{path}.lora_A.weight");
+    let shown: Vec<String> = paths.iter().take(SHOWN).map(name).collect();
+    let rest = paths.len().saturating_sub(SHOWN);
+    let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
+    format!("its target_modules ask for {}{more}, which are not there, nor their lora_B", shown.join(", "))
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use burn::tensor::{DType, Device};
 use tooltune_lm::checkpoint::NamedTensor;
-use tooltune_lm::{TensorFile, write_safetensors};
+use tooltune_lm::{TensorFile, write_safetensors, write_text};
 
 use crate::{AdapterWeights, Error, LoraConfig};
 
@@ -33,8 +33,7 @@ impl AdapterWeights {
             }
         }
         write_safetensors(folder.join(WEIGHTS), &named)?;
-        let path = folder.join(CONFIG);
-        fs::write(&path, self.config.to_json()).map_err(tooltune_lm::Error::io(&path))?;
+        write_text(folder.join(CONFIG), &self.config.to_json())?;
         Ok(())
     }
 

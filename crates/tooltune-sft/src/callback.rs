@@ -16,6 +16,10 @@ pub struct RunStart {
     pub untrained: Vec<String>,
     /// Ids of samples dropped because they are longer than `max_length`.
     pub too_long: Vec<String>,
+    /// Samples that are evaluated on.
+    pub evaluation_samples: usize,
+    /// Ids of evaluation samples dropped for one of the same two reasons.
+    pub evaluation_dropped: Vec<String>,
 }
 
 /// One optimizer step, as `metrics.jsonl` holds it.
@@ -49,7 +53,7 @@ pub enum Control {
     /// Go on.
     #[default]
     Continue,
-    /// End the run after this step, as if it had been the last.
+    /// End the run after this step, as if it had been the last: the evaluation at the end is made.
     Stop,
 }
 

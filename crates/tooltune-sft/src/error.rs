@@ -58,7 +58,8 @@ pub enum Error {
         /// Size of the vocabulary.
         vocab: usize,
     },
-    /// The loss or the gradient is NaN or infinite. The model that entered the step is lost to this run; the last saved one is not.
+    /// The loss or the gradient is NaN or infinite. The trainer has dropped the model, and saves none itself: what a callback
+    /// wrote before is all that is left.
     #[error(
         "{what} is {value} at step {step}, on samples {samples:?}: lower the learning rate or look at these samples"
     )]

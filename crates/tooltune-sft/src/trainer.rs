@@ -15,7 +15,7 @@ use crate::{
 const DROPOUT: u64 = 2;
 
 /// What a run came to.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TrainingSummary {
     /// Steps made.
     pub steps: usize,
@@ -51,8 +51,9 @@ pub fn train<M: CausalLm>(
 /// [`train`] with an objective and an optimizer of your own.
 ///
 /// A step's loss is the sum over all its trained tokens by their total weight, however they are spread over micro-batches. Every random
-/// draw is keyed by (seed, purpose, step, micro-batch): a run is a function of its inputs. Evaluation samples longer than `max_length` are
-/// left out of the evaluation loss.
+/// draw is keyed by (seed, purpose, step, micro-batch): a run is a function of its inputs.
+///
+/// `evaluation` samples that are too long or have no trained token are dropped as training samples are; there may be none.
 ///
 /// # Errors
 /// [`Error::InvalidConfig`], [`Error::EmptyDataset`], [`Error::TokenOutOfVocabulary`], [`Error::NotFinite`], and what a callback returns.
@@ -68,22 +69,23 @@ pub fn train_with<M: CausalLm>(
     config.validate()?;
     let start = Instant::now();
     let (samples, run) = select_trainable(samples, config, model.vocab_size())?;
-    let evaluation = within_reach(evaluation, config, model.vocab_size())?;
+    let held_out = select(evaluation, config, model.vocab_size())?;
+    let evaluate = |model: &M| evaluation_loss(model, &held_out.kept, objective, config.batch_size);
     let plan = Plan::new(&samples, config);
     let schedule = Schedule::new(&config.schedule, plan.steps.len())?;
-    let run = RunStart { total_steps: plan.steps.len(), ..run };
+    let run = RunStart {
+        total_steps: plan.steps.len(),
+        evaluation_samples: held_out.kept.len(),
+        evaluation_dropped: [held_out.too_long, held_out.untrained].concat(),
+        ..run
+    };
     callbacks.iter_mut().for_each(|callback| callback.on_start(&run));
-    let mut summary =
-        TrainingSummary { steps: 0, train_loss: 0.0, eval_loss: None, tokens: 0, duration_secs: 0.0 };
+    let mut summary = TrainingSummary::default();
     let mut trained_tokens = 0;
 
     for (index, micro_batches) in plan.steps.iter().enumerate() {
         let (step, step_start) = (index + 1, Instant::now());
-        let batches = micro_batches.iter().map(|indices| {
-            let chosen: Vec<&Sample> = indices.iter().map(|&sample| &samples[sample]).collect();
-            SampleBatch::collate(&chosen, 0)
-        });
-        let batches: Vec<SampleBatch> = batches.collect();
+        let batches = collate(&samples, micro_batches);
         let (loss, grads) =
             accumulate(&model, &batches, objective, config.seed, step, config.micro_batch_threads)?;
         let grad_norm = gradients::global_norm(&model, &grads)?;
@@ -95,12 +97,10 @@ pub fn train_with<M: CausalLm>(
         let lr = schedule.learning_rate(index);
         model = optimizer.step(lr, model, grads);
 
-        let last = step == plan.steps.len();
-        let due = last || config.eval_steps.is_some_and(|every| step % every == 0);
+        let due = step == plan.steps.len() || config.eval_steps.is_some_and(|every| step % every == 0);
         let step_tokens: u64 = batches.iter().map(|batch| batch.tokens.num_tokens() as u64).sum();
         let tokens_per_sec = step_tokens as f64 / step_start.elapsed().as_secs_f64();
-        let eval_loss =
-            if due { evaluation_loss(&model, &evaluation, objective, config.batch_size)? } else { None };
+        let eval_loss = if due { evaluate(&model)? } else { None };
         trained_tokens += batches.iter().map(|batch| batch.rows.len() as u64).sum::<u64>();
         summary = TrainingSummary {
             steps: step,
@@ -121,22 +121,28 @@ pub fn train_with<M: CausalLm>(
             peak_memory_bytes: memory::peak_bytes(),
             eval_loss,
         };
-        let mut control = Control::Continue;
+        let mut stop = false;
         for callback in callbacks.iter_mut() {
-            if callback.on_step(&report, &model)? == Control::Stop {
-                control = Control::Stop;
-            }
+            stop |= callback.on_step(&report, &model)? == Control::Stop;
         }
-        if control == Control::Stop {
+        if stop {
+            if !due {
+                summary.eval_loss = evaluate(&model)?;
+                summary.duration_secs = start.elapsed().as_secs_f64();
+            }
             break;
         }
     }
-    if summary.eval_loss.is_none() {
-        // A callback stopped the run.
-        summary.eval_loss = evaluation_loss(&model, &evaluation, objective, config.batch_size)?;
-    }
     callbacks.iter_mut().for_each(|callback| callback.on_end(&summary));
     Ok((model, summary))
+}
+
+fn collate(samples: &[Sample], micro_batches: &[Vec<usize>]) -> Vec<SampleBatch> {
+    let batch = |indices: &Vec<usize>| {
+        let chosen: Vec<&Sample> = indices.iter().map(|&index| &samples[index]).collect();
+        SampleBatch::collate(&chosen, 0)
+    };
+    micro_batches.iter().map(batch).collect()
 }
 
 /// Loss and gradients of one step: the sum over its micro-batches by their total weight.
@@ -215,15 +221,6 @@ fn finite(what: &'static str, value: f64, step: usize, batches: &[SampleBatch]) 
     Err(Error::NotFinite { what, value, step, samples })
 }
 
-/// The evaluation samples that are not longer than `max_length`.
-fn within_reach(evaluation: &[Sample], config: &TrainingConfig, vocab: usize) -> Result<Vec<Sample>, Error> {
-    match select_trainable(evaluation, config, vocab) {
-        Ok((kept, _)) => Ok(kept),
-        Err(Error::EmptyDataset { .. }) => Ok(Vec::new()),
-        Err(error) => Err(error),
-    }
-}
-
 /// Leaves out what cannot be trained on, and says what that was. [`train`] does this first; call it to know before.
 ///
 /// # Errors
@@ -233,24 +230,43 @@ pub fn select_trainable(
     config: &TrainingConfig,
     vocab: usize,
 ) -> Result<(Vec<Sample>, RunStart), Error> {
-    let mut kept = Vec::with_capacity(samples.len());
-    let mut run = RunStart { total_steps: 0, samples: 0, untrained: Vec::new(), too_long: Vec::new() };
+    let Selection { kept, untrained, too_long } = select(samples, config, vocab)?;
+    if kept.is_empty() {
+        let (untrained, too_long) = (untrained.len(), too_long.len());
+        return Err(Error::EmptyDataset { given: samples.len(), untrained, too_long });
+    }
+    let run = RunStart {
+        total_steps: 0,
+        samples: kept.len(),
+        untrained,
+        too_long,
+        evaluation_samples: 0,
+        evaluation_dropped: Vec::new(),
+    };
+    Ok((kept, run))
+}
+
+/// Samples with a loss, and the ids of those without.
+#[derive(Default)]
+struct Selection {
+    kept: Vec<Sample>,
+    untrained: Vec<String>,
+    too_long: Vec<String>,
+}
+
+fn select(samples: &[Sample], config: &TrainingConfig, vocab: usize) -> Result<Selection, Error> {
+    let mut out = Selection::default();
     for sample in samples {
         if let Some(&token) = sample.ids.iter().find(|&&id| id as usize >= vocab) {
             return Err(Error::TokenOutOfVocabulary { sample: sample.id.clone(), token, vocab });
         }
         if sample.ids.len() > config.max_length {
-            run.too_long.push(sample.id.clone());
+            out.too_long.push(sample.id.clone());
         } else if sample.trained_tokens() == 0 {
-            run.untrained.push(sample.id.clone());
+            out.untrained.push(sample.id.clone());
         } else {
-            kept.push(sample.clone());
+            out.kept.push(sample.clone());
         }
     }
-    run.samples = kept.len();
-    if kept.is_empty() {
-        let (untrained, too_long) = (run.untrained.len(), run.too_long.len());
-        return Err(Error::EmptyDataset { given: samples.len(), untrained, too_long });
-    }
-    Ok((kept, run))
+    Ok(out)
 }

@@ -31,8 +31,8 @@ impl Checkpoint {
     /// Opens the weights in `folder`.
     ///
     /// # Errors
-    /// [`Error::Io`] when there are none, [`Error::InvalidIndex`] when the index is malformed, names a file outside the folder, or does not
-    /// agree with the shards; and as [`TensorFile::open`].
+    /// [`Error::Io`] when there are none, [`Error::InvalidIndex`] when the index is malformed, names a file outside the folder, does not
+    /// agree with the shards, or lies beside a `model.safetensors`; and as [`TensorFile::open`].
     pub fn open(folder: impl AsRef<Path>) -> Result<Self, Error> {
         let folder = folder.as_ref();
         match (folder.join(INDEX).exists(), folder.join(SINGLE).exists()) {

@@ -9,4 +9,4 @@ mod write;
 
 pub use folder::Checkpoint;
 pub use tensor_file::{MAX_HEADER_BYTES, MAX_TENSORS, TensorFile};
-pub use write::{NamedTensor, write_safetensors};
+pub use write::{NamedTensor, write_safetensors, write_text};

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::fs::{self, File};
+use std::io::Write;
 use std::path::Path;
 
 use burn::tensor::{DType, TensorData};
@@ -95,5 +96,27 @@ pub fn write_safetensors(path: impl AsRef<Path>, tensors: &[NamedTensor]) -> Res
     write().inspect_err(|_| {
         // The first error is the one to report.
         let _ = fs::remove_file(&temporary);
+    })
+}
+
+/// Writes a small text file as [`write_safetensors`] writes a large one: under a temporary name, flushed to the disk, then renamed.
+///
+/// # Errors
+/// [`Error::Io`]; the temporary file is removed.
+pub fn write_text(path: impl AsRef<Path>, text: &str) -> Result<(), Error> {
+    let path = path.as_ref();
+    let mut name = path.as_os_str().to_owned();
+    name.push(".tmp");
+    let temporary = Path::new(&name);
+    let write = || {
+        let mut file = File::create(temporary)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(temporary, path)
+    };
+    write().map_err(|source| {
+        // The first error is the one to report.
+        let _ = fs::remove_file(temporary);
+        Error::io(path)(source)
     })
 }
