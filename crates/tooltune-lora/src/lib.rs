@@ -24,7 +24,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`attach`] | attaching to a model, merging, taking the weights out again |
+//! | [`mod@attach`] | attaching to a model, merging, taking the weights out again |
 //! | [`config`] | `adapter_config.json` |
 //! | [`lora_linear`] | an adapted projection |
 //! | [`peft`] | `adapter_model.safetensors` |
