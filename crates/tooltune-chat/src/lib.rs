@@ -50,7 +50,7 @@
 //! | `value` | [`Value`], [`Number`], [`Object`]: JSON with key order, `5` ≠ `5.0`, big integers; JSON and Python texts |
 //! | `role`, `message`, `conversation`, `tool` | [`Role`], [`Message`], [`Conversation`], [`ToolDefinition`], [`ToolCall`], [`ToolResult`] |
 //! | `segment`, `encode` | [`Segment`], [`SegmentKind`], [`encode`], [`EncodedChat`] |
-//! | `template` | [`ChatTemplate`]: [`Gemma2`], [`Gemma2Tools`], [`Course`]; [`LossOn`] |
+//! | `template` | [`ChatTemplate`]: [`Gemma2`], [`Gemma2Tools`], [`Course`]; [`LossWeights`] |
 //! | `format` | [`ToolCallFormat`]: [`Hermes`] in two dialects; [`Parsed`], [`Diagnostic`] |
 //! | `tokenizer` | [`TextTokenizer`]: [`HfTokenizer`], [`ByteTokenizer`] |
 //! | `read` | [`read_jsonl`]: the course's and OpenAI's layouts |
@@ -72,16 +72,17 @@ pub use conversation::Conversation;
 pub use encode::{EncodedChat, IGNORE_INDEX, encode};
 pub use error::Error;
 pub use format::{
-    Diagnostic, DiagnosticKind, Hermes, HermesDialect, ParseStatus, Parsed, Severity, ToolCallFormat,
+    Diagnostic, DiagnosticKind, Hermes, HermesDialect, ParseEvent, ParseStatus, Parsed, Severity,
+    StreamParser, ToolCallFormat,
 };
 pub use message::Message;
 pub use read::{
     LineProblem, MessageProblem, ReadMode, ReadOptions, ReadReport, read_jsonl, read_jsonl_with_report,
 };
 pub use role::Role;
-pub use segment::{Segment, SegmentContent, SegmentKind, segments_to_text};
+pub use segment::{CallPiece, Segment, SegmentContent, SegmentKind, segments_to_text};
 pub use template::{
-    BOS, COURSE_THINK_SENTENCE, ChatTemplate, Course, END_OF_TURN, EOS, Gemma2, Gemma2Tools, LossOn,
+    BOS, COURSE_THINK_SENTENCE, ChatTemplate, Course, END_OF_TURN, EOS, Gemma2, Gemma2Tools, LossWeights,
     START_OF_TURN, course_messages,
 };
 pub use tokenizer::{ByteTokenizer, HfTokenizer, MAX_TOKENIZER_BYTES, TextToken, TextTokenizer};

@@ -19,25 +19,31 @@ pub enum SegmentKind {
     User,
     /// The model's thinking, with its tags.
     Think,
-    /// A call of the model, with its tags.
+    /// What a call is written in: tags, keys and brackets.
     Call,
+    /// The name in a call.
+    CallName,
+    /// The arguments of a call.
+    CallArguments,
     /// What a tool answered.
     ToolResult,
     /// What the model said.
     Answer,
-    /// The end of a turn.
+    /// The end of a model turn. The ends of other turns are [`SegmentKind::Control`] to the loss.
     EndOfTurn,
 }
 
 impl SegmentKind {
     /// Every kind, in the order in which a conversation shows them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Control,
         Self::System,
         Self::Tools,
         Self::User,
         Self::Think,
         Self::Call,
+        Self::CallName,
+        Self::CallArguments,
         Self::ToolResult,
         Self::Answer,
         Self::EndOfTurn,
@@ -53,6 +59,8 @@ impl SegmentKind {
             Self::User => "user",
             Self::Think => "think",
             Self::Call => "call",
+            Self::CallName => "call name",
+            Self::CallArguments => "call arguments",
             Self::ToolResult => "tool result",
             Self::Answer => "answer",
             Self::EndOfTurn => "end of turn",
@@ -80,6 +88,37 @@ impl SegmentContent {
         match self {
             Self::Control(s) | Self::Tag(s) | Self::Text(s) => s,
         }
+    }
+}
+
+/// A part of a call as a format writes it: the content and what it is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallPiece {
+    /// The piece itself.
+    pub content: SegmentContent,
+    /// [`SegmentKind::Call`], [`SegmentKind::CallName`] or [`SegmentKind::CallArguments`].
+    pub kind: SegmentKind,
+}
+
+impl CallPiece {
+    /// A tag of the format.
+    pub fn tag(tag: impl Into<String>) -> Self {
+        Self { content: SegmentContent::Tag(tag.into()), kind: SegmentKind::Call }
+    }
+
+    /// Text that belongs to the format: keys, brackets, white space.
+    pub fn frame(text: impl Into<String>) -> Self {
+        Self { content: SegmentContent::Text(text.into()), kind: SegmentKind::Call }
+    }
+
+    /// The name, as the format writes it.
+    pub fn name(text: impl Into<String>) -> Self {
+        Self { content: SegmentContent::Text(text.into()), kind: SegmentKind::CallName }
+    }
+
+    /// The arguments, as the format writes them.
+    pub fn arguments(text: impl Into<String>) -> Self {
+        Self { content: SegmentContent::Text(text.into()), kind: SegmentKind::CallArguments }
     }
 }
 

@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use tooltune_chat::{
-    DiagnosticKind, Hermes, ParseStatus, SegmentContent, Severity, ToolCallFormat, ToolResult,
+    CallPiece, DiagnosticKind, Hermes, ParseStatus, SegmentContent, Severity, ToolCallFormat, ToolResult,
 };
 
 #[path = "common/strategies.rs"]
 mod strategies;
 
-fn joined(pieces: &[SegmentContent]) -> String {
-    pieces.iter().map(SegmentContent::as_str).collect()
+fn joined(pieces: &[CallPiece]) -> String {
+    pieces.iter().map(|piece| piece.content.as_str()).collect()
 }
 
 proptest! {
@@ -30,7 +30,8 @@ proptest! {
         prop_assert_eq!(&parsed.calls, &calls);
         prop_assert_eq!(parsed.status, ParseStatus::Calls);
         prop_assert!(parsed.diagnostics.iter().all(|d| d.severity() == Severity::Note));
-        prop_assert_eq!(parsed.text, "<think>A call to get_weather.</think>");
+        prop_assert_eq!(parsed.text, "");
+        prop_assert_eq!(parsed.thinking, "A call to get_weather.");
     }
 
     #[test]
@@ -54,7 +55,8 @@ proptest! {
 #[test]
 fn results_are_wrapped() {
     let result = ToolResult { call_id: None, name: None, content: "{'t': 21}".to_owned() };
-    let text = joined(&Hermes::python().write_result(&result));
+    let pieces = Hermes::python().write_result(&result);
+    let text: String = pieces.iter().map(SegmentContent::as_str).collect();
     assert_eq!(text, "<tool_response>\n{'t': 21}\n</tool_response>");
 }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use tooltune_chat::{
     ByteTokenizer, COURSE_THINK_SENTENCE, ChatTemplate, Conversation, Course, Error, Gemma2Tools, Hermes,
-    LossOn, Message, Object, Role, SegmentKind, ToolCall, ToolDefinition, Value, course_messages, encode,
-    segments_to_text,
+    LossWeights, Message, Object, Role, SegmentKind, ToolCall, ToolDefinition, Value, course_messages,
+    encode, segments_to_text,
 };
 
 fn call(city: &str) -> ToolCall {
@@ -58,7 +58,9 @@ fn tools_template_writes_every_part() {
     assert_eq!(of_kind(SegmentKind::System), "Be brief.\n\n");
     assert_eq!(of_kind(SegmentKind::Think), "<think>Two calls.</think>");
     assert_eq!(of_kind(SegmentKind::Answer), "21 and 5.");
-    assert!(of_kind(SegmentKind::Call).ends_with("{\"city\": \"it's\"}}\n</tool_call>"));
+    assert_eq!(of_kind(SegmentKind::CallName), "\"weather\"\"weather\"");
+    assert_eq!(of_kind(SegmentKind::CallArguments), "{\"city\": \"Rome\"}{\"city\": \"it's\"}");
+    assert!(of_kind(SegmentKind::Call).ends_with("<tool_call>\n{\"name\": , \"arguments\": }\n</tool_call>"));
     assert!(of_kind(SegmentKind::Tools).starts_with("<tools>\n"));
 
     let trained: String = segments.iter().filter(|s| s.weight > 0.0).map(|s| s.content.as_str()).collect();
@@ -68,7 +70,7 @@ fn tools_template_writes_every_part() {
 
 #[test]
 fn tools_template_writes_python_and_can_train_everything() {
-    let template = Gemma2Tools::new(Arc::new(Hermes::python())).with_loss(LossOn::AllTokens);
+    let template = Gemma2Tools::new(Arc::new(Hermes::python())).with_loss(LossWeights::all());
     let segments = template.render(&conversation(), false).unwrap();
     let text = segments_to_text(&segments);
     assert!(text.contains("{'name': 'weather', 'arguments': {'city': \"it's\"}}"), "{text}");

@@ -10,7 +10,18 @@ pub(crate) fn call(name: &str, arguments: &str) -> ToolCall {
 }
 
 pub(crate) fn response(status: ParseStatus, calls: Vec<ToolCall>) -> Response {
-    Response::new("", true, Parsed { status, calls, text: String::new(), diagnostics: Vec::new() })
+    Response::new(
+        "",
+        true,
+        Parsed {
+            status,
+            calls,
+            content: String::new(),
+            text: String::new(),
+            thinking: String::new(),
+            diagnostics: Vec::new(),
+        },
+    )
 }
 
 /// Calls of functions without arguments.

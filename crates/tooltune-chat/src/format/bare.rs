@@ -28,8 +28,9 @@ pub(super) fn bare_call(scan: &mut Scan<'_>) -> Bare {
         return Bare::Text(object.find(CALL_START).unwrap_or(bytes));
     }
     // A look back of bounded length: a mile of blanks before every call must not be walked every time.
-    let far = scan.outside.floor_char_boundary(scan.outside.len().saturating_sub(LOOK_BACK_BYTES));
-    let before = scan.outside[far..].trim_end();
+    let outside = scan.outside.content.as_str();
+    let far = outside.floor_char_boundary(outside.len().saturating_sub(LOOK_BACK_BYTES));
+    let before = outside[far..].trim_end();
     if before.ends_with('>') && !before.ends_with("</think>")
         || before.trim_end_matches(['[', ' ']).ends_with(']')
     {
@@ -47,7 +48,10 @@ pub(super) fn bare_call(scan: &mut Scan<'_>) -> Bare {
     scan.pos = read.end;
     if let Some(fence) = fence {
         scan.note(fence, DiagnosticKind::Fence);
-        scan.outside.truncate(fence);
+        let dropped = scan.outside.content.len() - fence;
+        scan.outside.content.truncate(fence);
+        let text = &mut scan.outside.text;
+        text.truncate(text.len() - dropped);
         let rest = scan.rest();
         if let Some(after) = rest.trim_start().strip_prefix("```") {
             scan.pos += rest.len() - after.len();

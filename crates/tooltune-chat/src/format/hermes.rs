@@ -1,8 +1,9 @@
 //! The Hermes format: calls as objects between `<tool_call>` tags.
 
 use super::hermes_parse::parse;
-use super::{Parsed, ToolCallFormat};
-use crate::{SegmentContent, ToolCall, ToolDefinition, ToolResult, ToolSchemaStyle, Value};
+use super::stream::WholeTurn;
+use super::{Parsed, StreamParser, ToolCallFormat};
+use crate::{CallPiece, SegmentContent, ToolCall, ToolDefinition, ToolResult, ToolSchemaStyle, Value};
 
 pub(super) const CALL_START: &str = "<tool_call>";
 pub(super) const CALL_END: &str = "</tool_call>";
@@ -93,8 +94,18 @@ impl ToolCallFormat for Hermes {
         between(TOOLS_START, lines, TOOLS_END)
     }
 
-    fn write_call(&self, call: &ToolCall) -> Vec<SegmentContent> {
-        between(CALL_START, format!("\n{}\n", self.write_value(&call.to_value())), CALL_END)
+    fn write_call(&self, call: &ToolCall) -> Vec<CallPiece> {
+        let (name, arguments) = (Value::from(call.name.as_str()), Value::from(call.arguments.clone()));
+        let key = |key: &str| self.write_value(&Value::from(key));
+        vec![
+            CallPiece::tag(CALL_START),
+            CallPiece::frame(format!("\n{{{}: ", key("name"))),
+            CallPiece::name(self.write_value(&name)),
+            CallPiece::frame(format!(", {}: ", key("arguments"))),
+            CallPiece::arguments(self.write_value(&arguments)),
+            CallPiece::frame("}\n"),
+            CallPiece::tag(CALL_END),
+        ]
     }
 
     fn write_result(&self, result: &ToolResult) -> Vec<SegmentContent> {
@@ -103,6 +114,10 @@ impl ToolCallFormat for Hermes {
 
     fn parse(&self, text: &str) -> Parsed {
         parse(text, self.dialect)
+    }
+
+    fn stream(&self) -> Box<dyn StreamParser> {
+        Box::new(WholeTurn::new(*self))
     }
 }
 

@@ -9,7 +9,7 @@ use super::bare::{Bare, bare_call};
 use super::diagnostic::{Diagnostic, DiagnosticKind};
 use super::hermes::{CALL_END, CALL_START, HermesDialect, RESULT_END, RESULT_START, THINK_END, THINK_START};
 use super::object_call::{MAX_CALL_DEPTH, calls_of_value};
-use super::parsed::Parsed;
+use super::parsed::{Outside, Parsed};
 use crate::ToolCall;
 use crate::value::{
     JsonError, JsonErrorKind, JsonOptions, LiteralOptions, Repair, Value, parse_literal_prefix, parse_prefix,
@@ -36,14 +36,13 @@ pub(super) fn parse(text: &str, dialect: HermesDialect) -> Parsed {
         dialect,
         pos: 0,
         calls: Vec::new(),
-        outside: String::new(),
+        outside: Outside::default(),
         diagnostics: Vec::new(),
         work_left: 16 * text.len() + 65_536,
         last_result_end: text.rfind(RESULT_END),
     };
     scan.run();
-    let outside = scan.outside.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}').to_owned();
-    Parsed::new(scan.calls, outside, scan.diagnostics)
+    Parsed::new(scan.calls, scan.outside, scan.diagnostics)
 }
 
 /// A value read from the text.
@@ -61,7 +60,7 @@ pub(super) struct Scan<'a> {
     pub(super) pos: usize,
     pub(super) calls: Vec<ToolCall>,
     /// The text outside calls.
-    pub(super) outside: String,
+    pub(super) outside: Outside,
     diagnostics: Vec<Diagnostic>,
     work_left: usize,
     /// Where the last end tag of a result begins, so that none is searched for in vain.
@@ -252,7 +251,9 @@ impl<'a> Scan<'a> {
             (true, None) => self.note(self.pos, DiagnosticKind::CallInUnterminatedThink),
             (false, _) => {}
         }
-        self.keep(thinking.len());
+        let inside = thinking.strip_prefix(THINK_START).unwrap_or(thinking);
+        self.outside.think(thinking, inside.strip_suffix(THINK_END).unwrap_or(inside));
+        self.pos += thinking.len();
     }
 
     /// At a turn token: the rest is not the model's turn.
@@ -283,7 +284,7 @@ impl<'a> Scan<'a> {
 
     /// Moves on, keeping the bytes as text outside calls.
     fn keep(&mut self, bytes: usize) {
-        self.outside.push_str(&self.rest()[..bytes]);
+        self.outside.keep(&self.rest()[..bytes]);
         self.pos += bytes;
     }
 

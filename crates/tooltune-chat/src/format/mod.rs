@@ -6,12 +6,14 @@ mod hermes;
 mod hermes_parse;
 mod object_call;
 mod parsed;
+mod stream;
 
 pub use diagnostic::{Diagnostic, DiagnosticKind, Severity};
 pub use hermes::{Hermes, HermesDialect};
 pub use parsed::{ParseStatus, Parsed};
+pub use stream::{ParseEvent, StreamParser};
 
-use crate::{SegmentContent, ToolCall, ToolDefinition, ToolResult, ToolSchemaStyle};
+use crate::{CallPiece, SegmentContent, ToolCall, ToolDefinition, ToolResult, ToolSchemaStyle};
 
 /// A grammar of tool calls in model text.
 ///
@@ -31,11 +33,26 @@ pub trait ToolCallFormat: Send + Sync {
     fn write_tools(&self, tools: &[ToolDefinition], style: ToolSchemaStyle) -> Vec<SegmentContent>;
 
     /// One call.
-    fn write_call(&self, call: &ToolCall) -> Vec<SegmentContent>;
+    fn write_call(&self, call: &ToolCall) -> Vec<CallPiece>;
+
+    /// The calls of one turn, at least one; by default one under the other.
+    fn write_calls(&self, calls: &[ToolCall]) -> Vec<CallPiece> {
+        let mut pieces = Vec::new();
+        for call in calls {
+            if !pieces.is_empty() {
+                pieces.push(CallPiece::frame("\n"));
+            }
+            pieces.extend(self.write_call(call));
+        }
+        pieces
+    }
 
     /// One result.
     fn write_result(&self, result: &ToolResult) -> Vec<SegmentContent>;
 
     /// Reads the calls out of the text of one model turn.
     fn parse(&self, text: &str) -> Parsed;
+
+    /// A parser for the text of one model turn as it arrives.
+    fn stream(&self) -> Box<dyn StreamParser>;
 }

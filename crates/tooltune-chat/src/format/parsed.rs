@@ -26,14 +26,49 @@ pub struct Parsed {
     pub status: ParseStatus,
     /// The calls, in order.
     pub calls: Vec<ToolCall>,
-    /// The text outside calls, trimmed; thinking stays in it, tags included.
+    /// The text outside calls, trimmed, with the thinking and its tags where they stood: a message's content.
+    pub content: String,
+    /// The text outside calls and thinking, trimmed: what a user should see.
     pub text: String,
+    /// What stands between thinking tags, trimmed; several blocks one under the other.
+    pub thinking: String,
     /// What was noticed, in order of appearance in the text.
     pub diagnostics: Vec<Diagnostic>,
 }
 
+/// What a parser found outside calls, as it goes.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Outside {
+    /// Text and thinking, tags included.
+    pub(super) content: String,
+    /// Without the thinking.
+    pub(super) text: String,
+    /// Without the text.
+    pub(super) thinking: String,
+}
+
+impl Outside {
+    /// Text that is no thinking.
+    pub(super) fn keep(&mut self, text: &str) {
+        self.content.push_str(text);
+        self.text.push_str(text);
+    }
+
+    /// A block of thinking: with its tags, and what they hold.
+    pub(super) fn think(&mut self, tagged: &str, inside: &str) {
+        self.content.push_str(tagged);
+        let inside = inside.trim();
+        if !self.thinking.is_empty() && !inside.is_empty() {
+            self.thinking.push('\n');
+        }
+        self.thinking.push_str(inside);
+    }
+}
+
 impl Parsed {
-    pub(super) fn new(calls: Vec<ToolCall>, text: String, diagnostics: Vec<Diagnostic>) -> Self {
+    pub(super) fn new(calls: Vec<ToolCall>, outside: Outside, diagnostics: Vec<Diagnostic>) -> Self {
+        let Outside { content, text, thinking } = outside;
+        let (content, text, thinking) = (trimmed(&content), trimmed(&text), trimmed(&thinking));
         let worst = diagnostics.iter().map(Diagnostic::severity).max().unwrap_or(Severity::Note);
         let status = match (calls.is_empty(), worst) {
             (false, Severity::Note) => ParseStatus::Calls,
@@ -41,7 +76,7 @@ impl Parsed {
             (true, Severity::Lost) => ParseStatus::Malformed,
             (true, _) => ParseStatus::NoAttempt,
         };
-        Self { status, calls, text, diagnostics }
+        Self { status, calls, content, text, thinking, diagnostics }
     }
 
     /// Strict mode: the value itself where nothing was repaired or lost.
@@ -54,4 +89,8 @@ impl Parsed {
             None => Ok(self),
         }
     }
+}
+
+fn trimmed(text: &str) -> String {
+    text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}').to_owned()
 }

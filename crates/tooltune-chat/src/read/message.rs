@@ -119,7 +119,7 @@ pub(super) fn model_content(
         return Err(MessageProblem::CallSyntax(bad.clone()));
     }
     report.repaired_turns += usize::from(parsed.diagnostics.iter().any(|d| d.severity() == Severity::Repair));
-    message.content = parsed.text;
+    message.content = parsed.content;
     message.tool_calls = parsed.calls;
     Ok(())
 }

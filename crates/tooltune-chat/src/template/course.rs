@@ -1,7 +1,7 @@
 //! The template of the agents course, byte for byte.
 
 use super::turns::{Turns, kind_of, trim};
-use super::{BOS, ChatTemplate, END_OF_TURN, EOS, LossOn, START_OF_TURN};
+use super::{BOS, ChatTemplate, END_OF_TURN, EOS, LossWeights, START_OF_TURN};
 use crate::{Conversation, Error, Message, Role, Segment};
 
 /// The tags that the course adds to the tokenizer, the misspelt ones as they are published, and the spelling of
@@ -30,15 +30,15 @@ pub const COURSE_THINK_SENTENCE: &str = "Also, before making a call to a functio
 /// original it trains every token by default, does not check the order of roles, renders only the text of
 /// messages, and lets the tool tags (never the tokens that make turns) become tokens in **every** turn, because
 /// the course's data carries its tools and results as text: here a user's text can forge a tool tag.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Course {
     /// What has a loss.
-    pub loss: LossOn,
+    pub loss: LossWeights,
 }
 
 impl Default for Course {
     fn default() -> Self {
-        Self { loss: LossOn::AllTokens }
+        Self { loss: LossWeights::course() }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Gemma-2's own template.
 
 use super::turns::{Turns, kind_of, trim};
-use super::{BOS, ChatTemplate, END_OF_TURN, LossOn, START_OF_TURN};
+use super::{BOS, ChatTemplate, END_OF_TURN, LossWeights, START_OF_TURN};
 use crate::format::{Hermes, ToolCallFormat};
 use crate::{Conversation, Error, Role, Segment, SegmentKind};
 
@@ -17,17 +17,17 @@ use crate::{Conversation, Error, Role, Segment, SegmentKind};
 ///
 /// With the default policy the loss is that of TRL's training variant of the template: the content of model turns,
 /// `<end_of_turn>`, and the line break after it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Gemma2 {
     /// What has a loss.
-    pub loss: LossOn,
+    pub loss: LossWeights,
     /// Whether the line break after a model turn has a loss, as in TRL.
     pub train_final_newline: bool,
 }
 
 impl Default for Gemma2 {
     fn default() -> Self {
-        Self { loss: LossOn::Assistant, train_final_newline: true }
+        Self { loss: LossWeights::assistant(), train_final_newline: true }
     }
 }
 

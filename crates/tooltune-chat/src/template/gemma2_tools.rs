@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::turns::{Turns, kind_of, trim};
-use super::{BOS, ChatTemplate, END_OF_TURN, LossOn, START_OF_TURN};
+use super::{BOS, ChatTemplate, END_OF_TURN, LossWeights, START_OF_TURN};
 use crate::format::{Hermes, ToolCallFormat};
 use crate::{Conversation, Error, Message, Role, Segment, SegmentKind, ToolSchemaStyle};
 
@@ -25,7 +25,7 @@ pub struct Gemma2Tools {
     /// How much of a tool's schema is written.
     pub schema: ToolSchemaStyle,
     /// What has a loss.
-    pub loss: LossOn,
+    pub loss: LossWeights,
     /// Whether the line break after a model turn has a loss. Generation stops before it; so by default it has none.
     pub train_final_newline: bool,
 }
@@ -34,7 +34,12 @@ impl Gemma2Tools {
     /// The template with the given call format, full schemas and the loss on model turns.
     #[must_use]
     pub fn new(format: Arc<dyn ToolCallFormat>) -> Self {
-        Self { format, schema: ToolSchemaStyle::Full, loss: LossOn::Assistant, train_final_newline: false }
+        Self {
+            format,
+            schema: ToolSchemaStyle::Full,
+            loss: LossWeights::assistant(),
+            train_final_newline: false,
+        }
     }
 
     /// The same with another style of schemas.
@@ -45,7 +50,7 @@ impl Gemma2Tools {
 
     /// The same with another loss.
     #[must_use]
-    pub fn with_loss(self, loss: LossOn) -> Self {
+    pub fn with_loss(self, loss: LossWeights) -> Self {
         Self { loss, ..self }
     }
 
@@ -62,11 +67,11 @@ impl Gemma2Tools {
     fn write_model_turn(&self, turns: &mut Turns, message: &Message) {
         let content = trim(&message.content);
         turns.tagged_text(content, self.format.special_tokens(), SegmentKind::Answer);
-        for (i, call) in message.tool_calls.iter().enumerate() {
-            if i > 0 || !content.is_empty() {
+        if !message.tool_calls.is_empty() {
+            if !content.is_empty() {
                 turns.text("\n", SegmentKind::Call);
             }
-            turns.pieces(self.format.write_call(call), SegmentKind::Call);
+            turns.calls(self.format.write_calls(&message.tool_calls));
         }
     }
 }

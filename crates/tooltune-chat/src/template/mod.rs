@@ -9,7 +9,7 @@ mod turns;
 pub use course::{COURSE_THINK_SENTENCE, Course, course_messages};
 pub use gemma2::Gemma2;
 pub use gemma2_tools::Gemma2Tools;
-pub use loss::LossOn;
+pub use loss::LossWeights;
 
 use crate::{Conversation, Error, Segment};
 

@@ -1,8 +1,8 @@
 //! Building Gemma turns, shared by the templates.
 
-use super::{BOS, END_OF_TURN, LossOn, START_OF_TURN};
+use super::{BOS, END_OF_TURN, LossWeights, START_OF_TURN};
 use crate::value::python_strip;
-use crate::{Role, Segment, SegmentContent, SegmentKind};
+use crate::{CallPiece, Role, Segment, SegmentContent, SegmentKind};
 
 const THINK_START: &str = "<think>";
 const THINK_END: &str = "</think>";
@@ -12,13 +12,13 @@ const CALL_END: &str = "</tool_call>";
 /// A list of segments under construction.
 pub(super) struct Turns {
     segments: Vec<Segment>,
-    loss: LossOn,
+    loss: LossWeights,
     role: Option<Role>,
 }
 
 impl Turns {
     /// Begins a sequence: the one BOS.
-    pub(super) fn new(loss: LossOn) -> Self {
+    pub(super) fn new(loss: LossWeights) -> Self {
         let mut turns = Self { segments: Vec::new(), loss, role: None };
         turns.control(BOS, SegmentKind::Control);
         turns
@@ -28,18 +28,18 @@ impl Turns {
     pub(super) fn begin(&mut self, role: Role, name: &str) {
         self.role = Some(role);
         self.control(START_OF_TURN, SegmentKind::Control);
-        self.push(SegmentContent::Text(format!("{name}\n")), SegmentKind::Control, false);
+        self.push(SegmentContent::Text(format!("{name}\n")), SegmentKind::Control);
     }
 
     /// Text that the model writes in a model turn, and reads elsewhere.
     pub(super) fn text(&mut self, text: &str, kind: SegmentKind) {
-        self.push(SegmentContent::Text(text.to_owned()), kind, self.in_model_turn());
+        self.push(SegmentContent::Text(text.to_owned()), kind);
     }
 
     /// What a call format wrote.
     pub(super) fn pieces(&mut self, pieces: Vec<SegmentContent>, kind: SegmentKind) {
         for piece in pieces {
-            self.push(piece, kind, self.in_model_turn());
+            self.push(piece, kind);
         }
     }
 
@@ -68,13 +68,21 @@ impl Turns {
         self.text(&text[start..], inside);
     }
 
+    /// The calls of a model turn, as a call format wrote them.
+    pub(super) fn calls(&mut self, pieces: Vec<CallPiece>) {
+        for CallPiece { content, kind } in pieces {
+            self.push(content, kind);
+        }
+    }
+
     /// Ends a turn: `<end_of_turn>`, then `extra` control tokens, then a line break.
     pub(super) fn end(&mut self, extra: &[&str], train_newline: bool) {
-        let model = self.in_model_turn();
         for token in [END_OF_TURN].iter().chain(extra) {
-            self.push(SegmentContent::Control((*token).to_owned()), SegmentKind::EndOfTurn, model);
+            self.push(SegmentContent::Control((*token).to_owned()), SegmentKind::EndOfTurn);
         }
-        self.push(SegmentContent::Text("\n".to_owned()), SegmentKind::EndOfTurn, model && train_newline);
+        let trained = train_newline && self.in_model_turn();
+        let weight = self.loss.of(SegmentKind::EndOfTurn, trained);
+        self.push_weighted(SegmentContent::Text("\n".to_owned()), SegmentKind::EndOfTurn, weight);
         self.role = None;
     }
 
@@ -87,19 +95,22 @@ impl Turns {
     }
 
     fn control(&mut self, token: &str, kind: SegmentKind) {
-        self.push(SegmentContent::Control(token.to_owned()), kind, false);
+        self.push(SegmentContent::Control(token.to_owned()), kind);
     }
 
     fn in_model_turn(&self) -> bool {
         self.role.is_some_and(Role::is_model)
     }
 
-    fn push(&mut self, content: SegmentContent, kind: SegmentKind, written_by_model: bool) {
-        if content.as_str().is_empty() {
-            return;
+    fn push(&mut self, content: SegmentContent, kind: SegmentKind) {
+        let weight = self.loss.of(kind, self.in_model_turn());
+        self.push_weighted(content, kind, weight);
+    }
+
+    fn push_weighted(&mut self, content: SegmentContent, kind: SegmentKind, weight: f32) {
+        if !content.as_str().is_empty() {
+            self.segments.push(Segment { content, role: self.role, kind, weight });
         }
-        let weight = self.loss.weight(written_by_model);
-        self.segments.push(Segment { content, role: self.role, kind, weight });
     }
 }
 
