@@ -1,11 +1,10 @@
 //! Makes the base of the embedded default: a tokenizer and a small Gemma-2 that has read dialogues, JSON and markup, but never a tool
 //! call or a tool tag.
 //!
-//! The base that comes with the project was made in two runs, the second of which goes on from the first:
+//! The base that comes with the project was made by
 //!
 //! ```text
-//! cargo run --release --example pretrain -- --out FIRST
-//! cargo run --release --example pretrain -- --from FIRST --million-tokens 8 --out examples/assets/base
+//! cargo run --release --example pretrain -- --out examples/assets/base
 //! ```
 //!
 //! Muon on the matrices (Jordan et al., 2024), AdamW on embedding and norms; answers weigh 1, a sample of the prompt's tokens 0.3. The loop
@@ -37,16 +36,10 @@ struct Args {
     #[arg(long)]
     out: PathBuf,
     /// Tokens to read, in millions.
-    #[arg(long, default_value_t = 16.0)]
+    #[arg(long, default_value_t = 24.0)]
     million_tokens: f64,
-    /// Go on from this folder, with the stage in which choosing and refusing is practised, at half the learning rates.
-    #[arg(long)]
-    from: Option<PathBuf>,
-    /// Of these, in millions, how many are easy single questions before the main stage.
-    #[arg(long, default_value_t = 1.5)]
-    million_easy: f64,
     /// Decoder layers.
-    #[arg(long, default_value_t = 5, conflicts_with = "from")]
+    #[arg(long, default_value_t = 6)]
     layers: usize,
     /// Seed of weights and data.
     #[arg(long, default_value_t = 1)]
@@ -61,6 +54,10 @@ const MUON_LR: f64 = 0.02;
 const ADAMW_LR: f64 = 3e-3;
 /// Share of the prompt's tokens that have a loss, and its weight.
 const PROMPT_LOSS: (f64, f32) = (0.15, 0.3);
+/// Share of the run after which the easy single questions have given way to the main stage.
+const EASY_UNTIL: f64 = 0.06;
+/// Share of the run after which choosing and refusing is practised above all.
+const CHOOSING_FROM: f64 = 0.45;
 
 fn main() -> Result<(), Box<dyn Error>> {
     tooltune::kernels::allocator::keep_freed_memory();
@@ -68,13 +65,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let data = PretrainingData::new(args.seed);
     std::fs::create_dir_all(&args.out)?;
     let tokenizer_file = args.out.join("tokenizer.json");
-    match &args.from {
-        Some(folder) => drop(std::fs::copy(folder.join("tokenizer.json"), &tokenizer_file)?),
-        None => std::fs::write(
-            &tokenizer_file,
-            train_tokenizer(data.sample_texts(), &TokenizerConfig::default())?,
-        )?,
-    }
+    std::fs::write(&tokenizer_file, train_tokenizer(data.sample_texts(), &TokenizerConfig::default())?)?;
     let tokenizer = HfTokenizer::from_file(&tokenizer_file)?;
 
     let device = Device::flex().autodiff();
@@ -84,11 +75,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     config.layer_types = alternating.into_iter().cycle().take(args.layers).collect();
     config.num_hidden_layers = args.layers;
     config.initializer_range = 1.0 / (config.hidden_size as f64).sqrt();
-    let mut model = match &args.from {
-        Some(folder) => Gemma2::from_pretrained(folder, DType::F32, &device)?,
-        None => Gemma2::random(&config, &device)?,
-    };
-    let peak = if args.from.is_some() { 0.5 } else { 1.0 };
+    let mut model = Gemma2::random(&config, &device)?;
     let matrices = matrices(&model);
     let mut muon = MuonConfig::new().with_weight_decay(Some(WeightDecayConfig::new(0.05))).init();
     let mut adamw = AdamWConfig::new()
@@ -105,21 +92,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         args.million_tokens
     );
 
-    let mut stream = Stream {
-        data,
-        tokenizer,
-        seed: args.seed,
-        stage: if args.from.is_some() { Stage::Choosing } else { Stage::Main },
-        drawn: [0, 0],
-        pool: Vec::new(),
-        pools: 0,
-    };
+    let mut stream =
+        Stream { data, tokenizer, seed: args.seed, drawn: [0, 0, 0], pool: Vec::new(), pools: 0 };
     let (start, mut tokens, mut step) = (Instant::now(), 0usize, 0usize);
     let (mut window, mut window_loss) = (0.0, 0.0);
     while (tokens as f64) < args.million_tokens * 1e6 {
-        let easy_done = tokens as f64 / (args.million_easy * 1e6);
-        let batches = [stream.next_batch(easy_done)?, stream.next_batch(easy_done)?];
-        let factor = peak * schedule(step, tokens as f64 / (args.million_tokens * 1e6));
+        let done = tokens as f64 / (args.million_tokens * 1e6);
+        let batches = [stream.next_batch(done)?, stream.next_batch(done)?];
+        let factor = schedule(step, done);
         let (loss, grads) = accumulate(&model, &batches, &objective, args.seed, step, batches.len())?;
         let (matrix_grads, other_grads) = split(&model, grads, &matrices);
         let norm = gradients::global_norm(&model, &other_grads)?;
@@ -163,36 +143,33 @@ struct Stream {
     data: PretrainingData,
     tokenizer: HfTokenizer,
     seed: u64,
-    stage: Stage,
-    drawn: [usize; 2],
+    drawn: [usize; 3],
     pool: Vec<Vec<Sample>>,
     pools: u64,
 }
 
 impl Stream {
-    fn next_batch(&mut self, easy_done: f64) -> Result<SampleBatch, Box<dyn Error>> {
+    fn next_batch(&mut self, done: f64) -> Result<SampleBatch, Box<dyn Error>> {
         if self.pool.is_empty() {
-            self.fill(easy_done)?;
+            self.fill(done)?;
         }
         let samples = self.pool.pop().ok_or("an empty pool")?;
         Ok(SampleBatch::collate(&samples.iter().collect::<Vec<_>>(), 0))
     }
 
-    fn fill(&mut self, easy_done: f64) -> Result<(), Box<dyn Error>> {
+    fn fill(&mut self, done: f64) -> Result<(), Box<dyn Error>> {
         let mut random = Rng::keyed(self.seed, "pool", self.pools);
         self.pools += 1;
         // Easy alone at first, then less and less of it.
-        let easy = if self.stage == Stage::Choosing {
-            0.0
-        } else if easy_done < 0.7 {
-            1.0
-        } else {
-            ((1.0 - easy_done) / 0.3).max(0.06)
+        let easy = match done / EASY_UNTIL {
+            share if share < 0.7 => 1.0,
+            share => ((1.0 - share) / 0.3).max(0.06),
         };
+        let main = if done < CHOOSING_FROM { Stage::Main } else { Stage::Choosing };
         let mut samples = Vec::with_capacity(POOL);
         for _ in 0..POOL {
-            let stage = if random.chance(easy) { Stage::Easy } else { self.stage };
-            let drawn = &mut self.drawn[usize::from(stage != Stage::Easy)];
+            let stage = if random.chance(easy) { Stage::Easy } else { main };
+            let drawn = &mut self.drawn[stage as usize];
             let conversation = self.data.conversation(stage, *drawn);
             *drawn += 1;
             let chat = encode(&Gemma2Template::default().render(&conversation, false)?, &self.tokenizer)?;

@@ -12,7 +12,7 @@ use super::tool::Tool;
 use super::words::Side;
 
 /// What the model answers when no declared tool fits.
-pub const REFUSAL: &str = "none of the tools fits.";
+pub const REFUSAL: &str = "None of the tools fits.";
 
 /// What the system message of every conversation asks for. Pre-training knows such an instruction, with catalogs instead of tools.
 pub const INSTRUCTION: &str = "Call the tool that fits, or say none.";
@@ -159,7 +159,8 @@ impl CallingData {
         let count = 2 + rng.weighted(&[66, 28, 6]);
         let tools = self.others(rng, split, &tool, count);
         let text = ask(rng, &tool, split.values()).text;
-        (tools, vec![Message::user(text), Message::assistant(REFUSAL)])
+        let answer = format!("{}\n{REFUSAL}", thought(&tool, false));
+        (tools, vec![Message::user(text), Message::assistant(answer)])
     }
 
     /// Small talk while tools are declared.
@@ -191,7 +192,13 @@ impl CallingData {
 fn request_and_call(rng: &mut Rng, tool: &Tool, split: Split) -> Vec<Message> {
     let request = ask(rng, tool, split.values());
     let call = ToolCall { id: None, name: tool.name.clone(), arguments: request.arguments };
-    vec![Message::user(request.text), Message::calls(vec![call])]
+    let message = Message { content: thought(tool, true), ..Message::calls(vec![call]) };
+    vec![Message::user(request.text), message]
+}
+
+/// What the model thinks before it calls or refuses: having named what is asked for, it has only to look whether that is there.
+fn thought(tool: &Tool, found: bool) -> String {
+    format!("<think>{}</think>", tool.note(found))
 }
 
 /// What a tool returns, as JSON, and the sentence that reports it.

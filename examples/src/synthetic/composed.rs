@@ -102,6 +102,7 @@ pub fn composed(rng: &mut Rng, side: Side) -> Tool {
             verbs: verbs.iter().map(|&v| v.to_owned()).collect(),
             nouns: nouns.iter().map(|&n| n.to_owned()).collect(),
         },
+        subject: noun.to_owned(),
         subjects,
     }
 }
@@ -153,6 +154,7 @@ pub fn invented(rng: &mut Rng, side: Side) -> Tool {
         name,
         description,
         params: params(rng, side, 0.3),
+        subject: noun.clone(),
         asking: Asking::Words { verbs, nouns: vec![noun] },
         subjects,
     }

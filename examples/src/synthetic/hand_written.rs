@@ -28,6 +28,7 @@ pub fn hand_written() -> Vec<Tool> {
                 description: row.description.to_owned(),
                 params: params.collect(),
                 asking: Asking::Sentences(row.sentences),
+                subject: row.subjects.split(' ').next().unwrap_or_default().to_owned(),
                 subjects: row.subjects.split(' ').map(str::to_owned).collect(),
             }
         })

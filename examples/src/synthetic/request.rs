@@ -45,10 +45,10 @@ pub fn ask(rng: &mut Rng, tool: &Tool, side: Side) -> Request {
             let (arguments, details) = details(rng, tool, side);
             let noun = rng.one(nouns);
             let text = match rng.weighted(&[60, 10, 10, 10, 10]) {
-                1 if nouns.len() == 1 => format!("Any {noun} {details}?"),
-                2 if nouns.len() == 1 => format!("I need the {noun} {details}"),
-                3 => format!("I have {} to {} {details}", with_article(noun), rng.one(verbs)),
-                4 => format!("{} {} {} {details}", rng.pick(PEOPLE), rng.one(verbs), with_article(noun)),
+                1 if nouns.len() == 1 => format!("Any {noun}{details}?"),
+                2 if nouns.len() == 1 => format!("I need the {noun}{details}"),
+                3 => format!("I have {} to {}{details}", with_article(noun), rng.one(verbs)),
+                4 => format!("{} {} {}{details}", rng.pick(PEOPLE), rng.one(verbs), with_article(noun)),
                 _ => {
                     let opening = rng.pick(OPENINGS);
                     let noun = match rng.below(4) {
@@ -57,7 +57,7 @@ pub fn ask(rng: &mut Rng, tool: &Tool, side: Side) -> Request {
                         _ => format!("my {noun}"),
                     };
                     let end = if opening.starts_with('C') { "?" } else { rng.pick(&["", "."]) };
-                    let text = format!("{opening}{} {noun} {details}{end}", rng.one(verbs));
+                    let text = format!("{opening}{} {noun}{details}{end}", rng.one(verbs));
                     if opening.is_empty() && rng.chance(0.5) { capitalized(&text) } else { text }
                 }
             };
@@ -66,7 +66,7 @@ pub fn ask(rng: &mut Rng, tool: &Tool, side: Side) -> Request {
     }
 }
 
-/// Arguments for a tool and the words that state them.
+/// Arguments for a tool and the words that state them, each mention after a space.
 pub(crate) fn details(rng: &mut Rng, tool: &Tool, side: Side) -> (Object, String) {
     let mut arguments = Object::default();
     let mut mentions = Vec::new();
@@ -78,7 +78,7 @@ pub(crate) fn details(rng: &mut Rng, tool: &Tool, side: Side) -> (Object, String
         }
     }
     rng.shuffle(&mut mentions);
-    (arguments, mentions.join(" "))
+    (arguments, mentions.iter().map(|mention| format!(" {mention}")).collect())
 }
 
 /// The words that state one value.

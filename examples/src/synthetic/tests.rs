@@ -52,6 +52,7 @@ fn training() -> (Vec<Conversation>, Vec<Conversation>) {
     let pretraining = PretrainingData::new(SEED);
     let mut base: Vec<Conversation> = (0..1500).map(|i| pretraining.conversation(Stage::Easy, i)).collect();
     base.extend((0..2500).map(|i| pretraining.conversation(Stage::Main, i)));
+    base.extend((0..1500).map(|i| pretraining.conversation(Stage::Choosing, i)));
     (base, CallingData::new(SEED).conversations(Split::Train, 4000))
 }
 

@@ -42,6 +42,8 @@ pub struct Tool {
     pub params: Vec<Param>,
     /// How requests are worded.
     pub asking: Asking,
+    /// What it is about, in the word that its own texts use.
+    pub subject: String,
     /// Subjects and words; tools that share one are never declared together, so that one request has one answer.
     pub subjects: Vec<String>,
 }
@@ -50,6 +52,11 @@ impl Tool {
     /// Whether a request for one could be meant for the other.
     pub fn clashes(&self, other: &Tool) -> bool {
         self.name == other.name || self.subjects.iter().any(|s| other.subjects.contains(s))
+    }
+
+    /// What somebody who looks for an entry notes down: what is asked for, and the name of the entry if it is there.
+    pub fn note(&self, found: bool) -> String {
+        format!("{}: {}", self.subject, if found { &self.name } else { "none" })
     }
 
     /// The declaration with its JSON schema.

@@ -68,12 +68,12 @@ fn named_after_subject(tool: &Tool) -> bool {
     }
 }
 
-/// A request that none of the entries fits.
-fn unserved_request(rng: &mut Rng, hand_written: &[Tool], tools: &[Tool]) -> String {
+/// A tool for a request that none of the entries fits.
+fn unserved_tool(rng: &mut Rng, hand_written: &[Tool], tools: &[Tool]) -> Tool {
     loop {
         let tool = any_tool(rng, hand_written);
         if tools.iter().all(|other| !tool.clashes(other)) {
-            return ask(rng, &tool, Side::Train).text;
+            return tool;
         }
     }
 }
@@ -94,7 +94,8 @@ fn asked(rng: &mut Rng, hand_written: &[Tool], tools: &[Tool], unserved: u32) ->
                 }
             }
             1 => {
-                let text = unserved_request(rng, hand_written, tools);
+                let absent = unserved_tool(rng, hand_written, tools);
+                let text = ask(rng, &absent, Side::Train).text;
                 turns.push((format!("{text}\n{which}"), "none".to_owned()));
             }
             2 => {
@@ -142,26 +143,40 @@ fn asked(rng: &mut Rng, hand_written: &[Tool], tools: &[Tool], unserved: u32) ->
     turns
 }
 
+/// What a standing instruction wants for every request.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    Name,
+    Form,
+    /// What is asked for, then the name.
+    Note,
+}
+
 /// One instruction, then bare requests.
 fn standing(rng: &mut Rng, hand_written: &[Tool], tools: &[Tool], unserved: f64) -> Turns {
-    let names = rng.chance(0.5);
+    let wanted = [Wanted::Name, Wanted::Form, Wanted::Note][rng.weighted(&[20, 35, 45])];
     let wrapped = rng.chance(0.5).then(|| tag(rng));
-    let task = if names { "Name the entry that fits" } else { "Fill the form that fits" };
+    let task = match wanted {
+        Wanted::Name => "Name the entry that fits",
+        Wanted::Form => "Fill the form that fits",
+        Wanted::Note => "Note what is asked for and the entry that fits",
+    };
     let place = wrapped.as_ref().map_or_else(String::new, |name| format!(" inside <{name}>"));
     let instruction = format!("{task}{place}, or say none.");
     let mut turns = Turns::new();
     for _ in 0..rng.count(3..=6) {
-        if rng.chance(unserved) {
-            let text = unserved_request(rng, hand_written, tools);
-            turns.push((text, "none".to_owned()));
-            continue;
-        }
-        let tool = rng.one(tools);
-        let request = ask(rng, tool, Side::Train);
-        let answer = if names { tool.name.clone() } else { Value::from(request.arguments).to_json() };
+        let found = !rng.chance(unserved);
+        let tool = if found { rng.one(tools).clone() } else { unserved_tool(rng, hand_written, tools) };
+        let request = ask(rng, &tool, Side::Train);
+        let answer = match wanted {
+            Wanted::Note => tool.note(found),
+            _ if !found => "none".to_owned(),
+            Wanted::Name => tool.name,
+            Wanted::Form => Value::from(request.arguments).to_json(),
+        };
         let answer = match &wrapped {
-            Some(name) => format!("<{name}>\n{answer}\n</{name}>"),
-            None => answer,
+            Some(name) if found || wanted == Wanted::Note => format!("<{name}>\n{answer}\n</{name}>"),
+            _ => answer,
         };
         turns.push((request.text, answer));
     }

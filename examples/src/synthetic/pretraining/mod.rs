@@ -6,6 +6,7 @@ mod copying;
 mod forms;
 mod lookups;
 mod markup;
+mod menus;
 
 use tooltune_chat::{Conversation, Message};
 
@@ -50,10 +51,10 @@ impl PretrainingData {
     /// Dialogue `index` of a stage.
     pub fn conversation(&self, stage: Stage, index: usize) -> Conversation {
         let (stream, weights) = match stage {
-            //                    copy lookup list markup form catalog talk
-            Stage::Easy => ("easy", [24, 22, 12, 16, 14, 9, 3]),
-            Stage::Main => ("main", [11, 10, 3, 14, 12, 46, 4]),
-            Stage::Choosing => ("choosing", [6, 5, 2, 8, 6, 69, 4]),
+            //                    copy lookup list markup form catalog talk menu mark
+            Stage::Easy => ("easy", [24, 22, 12, 16, 14, 9, 3, 0, 0]),
+            Stage::Main => ("main", [11, 10, 3, 13, 11, 38, 3, 8, 3]),
+            Stage::Choosing => ("choosing", [5, 4, 2, 6, 5, 42, 3, 25, 8]),
         };
         let unserved = match stage {
             Stage::Choosing => Unserved { standing: 0.7, share: 0.42, asked: 36 },
@@ -68,7 +69,9 @@ impl PretrainingData {
             3 => markup::markup(&mut rng),
             4 => forms::form(&mut rng, &self.hand_written),
             5 => catalogs::catalog(&mut rng, &self.hand_written, unserved),
-            _ => talk(&mut rng),
+            6 => talk(&mut rng),
+            7 => menus::menu(&mut rng),
+            _ => menus::marks(&mut rng),
         };
         if stage == Stage::Easy {
             turns.truncate(if task >= 4 { 2 } else { 1 });
