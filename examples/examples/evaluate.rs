@@ -11,9 +11,9 @@ use std::process::ExitCode;
 use clap::Parser;
 use tooltune::chat::Conversation;
 use tooltune::eval::{Comparison, Scorecard};
-use tooltune_examples::backend::{DeviceKind, WeightDtype};
-use tooltune_examples::dialect::{Preset, Schema};
-use tooltune_examples::input::{Pretrained, embedded_base, find_dialect};
+use tooltune_examples::backend::Compute;
+use tooltune_examples::cli::exit_code;
+use tooltune_examples::input::{Pretrained, Style, embedded_base, find_dialect};
 use tooltune_examples::scoring::{Question, ScoringConfig, answerable, questions, score};
 use tooltune_examples::synthetic::{CallingData, Split};
 
@@ -37,18 +37,10 @@ struct Args {
     /// Writes scorecard.json and scorecard.md to this folder.
     #[arg(long)]
     out: Option<PathBuf>,
-    /// How conversations are written; by default as the adapter or the model was trained, where that is written beside it.
-    #[arg(long, value_enum)]
-    preset: Option<Preset>,
-    /// How tools are written in the prompt; likewise.
-    #[arg(long, value_enum)]
-    schema: Option<Schema>,
-    /// Where to compute.
-    #[arg(long, value_enum, default_value = "cpu")]
-    device: DeviceKind,
-    /// How the weights are held in memory.
-    #[arg(long, value_enum, default_value = "f32")]
-    dtype: WeightDtype,
+    #[command(flatten)]
+    style: Style,
+    #[command(flatten)]
+    compute: Compute,
     /// Prompts per set.
     #[arg(long, default_value_t = 200)]
     limit: usize,
@@ -61,19 +53,12 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    tooltune::kernels::allocator::keep_freed_memory();
-    match run(&Args::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    exit_code(run(&Args::parse()))
 }
 
 fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let folder = args.model.clone().unwrap_or_else(embedded_base);
-    let dialect = find_dialect(&folder, args.adapter.as_deref(), args.preset, args.schema)?;
+    let dialect = find_dialect(&folder, args.adapter.as_deref(), args.style)?;
     let sets: Vec<(String, Vec<Conversation>)> = match &args.data {
         Some(path) => vec![("data".to_owned(), dialect.read(path)?)],
         None => {
@@ -83,18 +68,16 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
                 .to_vec()
         }
     };
-    let device = args.device.open()?;
-    let mut pretrained = Pretrained::load(&folder, &dialect, args.dtype.into(), &device)?;
+    let device = args.compute.device.open()?;
+    let mut pretrained = Pretrained::load(&folder, &dialect, args.compute.dtype.into(), &device)?;
     if let Some(adapter) = &args.adapter {
         pretrained = pretrained.with_adapter(adapter, &device)?;
     }
     let mut asked: Vec<Question> = Vec::new();
     for (group, conversations) in &sets {
-        let all = conversations.iter().enumerate().flat_map(|(i, c)| questions(group, i, c, &dialect));
-        asked.extend(all.take(args.limit));
+        asked.extend(questions(group, conversations, args.limit, &dialect, &pretrained.tokenizer)?);
     }
-    let asked =
-        answerable(asked, &dialect, &pretrained.tokenizer, pretrained.model.config.max_position_embeddings)?;
+    let asked = answerable(asked, pretrained.model.config.max_position_embeddings);
     // Real models fill the machine with one small batch.
     let (batch_size, threads) = if args.model.is_some() { (8, 1) } else { (25, 2) };
     let scoring = ScoringConfig { max_new_tokens: args.max_new_tokens, batch_size, threads };

@@ -26,11 +26,13 @@ use tooltune::sft::{
     BatchSize, GradientGuard, MetricsFile, OptimizerConfig, ScheduleConfig, SchedulerType, TrainingConfig,
     train,
 };
-use tooltune_examples::backend::{DeviceKind, WeightDtype};
+use tooltune_examples::backend::Compute;
+use tooltune_examples::cli::exit_code;
 use tooltune_examples::dialect::{Choice, Dialect, Preset, Schema, encode_all};
 use tooltune_examples::input::{Pretrained, embedded_base};
 use tooltune_examples::plot::loss_curve;
 use tooltune_examples::progress::{History, Progress};
+use tooltune_examples::rescue::Rescue;
 use tooltune_examples::scoring::{Question, ScoringConfig, answerable, questions, score};
 use tooltune_examples::synthetic::{CallingData, Split};
 
@@ -61,12 +63,8 @@ struct Args {
     /// How tools are written in prompts: `full` or, for the project's own base, `compact`.
     #[arg(long, value_enum)]
     schema: Option<Schema>,
-    /// Where to compute.
-    #[arg(long, value_enum, default_value = "cpu")]
-    device: DeviceKind,
-    /// How the frozen weights are held in memory.
-    #[arg(long, value_enum, default_value = "f32")]
-    dtype: WeightDtype,
+    #[command(flatten)]
+    compute: Compute,
     /// Optimizer steps; by default one epoch.
     #[arg(long)]
     max_steps: Option<usize>,
@@ -109,14 +107,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    tooltune::kernels::allocator::keep_freed_memory();
-    match run(&Args::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    exit_code(run(&Args::parse()))
 }
 
 /// What is trained on, and with what.
@@ -136,10 +127,10 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         (Some(model), Some(data)) => real_job(args, model, data)?,
         _ => embedded_job(args)?,
     };
-    let device = args.device.open()?;
+    let device = args.compute.device.open()?;
     let start = Instant::now();
     let Pretrained { model, tokenizer } =
-        Pretrained::load(&job.base, &job.dialect, args.dtype.into(), &device.clone().autodiff())?;
+        Pretrained::load(&job.base, &job.dialect, args.compute.dtype.into(), &device.clone().autodiff())?;
     // Rotary positions go on past what the model was made for; but only when asked to.
     let longest =
         args.max_length.unwrap_or_else(|| job.training.max_length.min(model.config.max_position_embeddings));
@@ -150,12 +141,10 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let mut asked: Vec<Question> = Vec::new();
     let mut held_out_samples = Vec::new();
     for (group, conversations) in &job.held_out {
-        let questions =
-            conversations.iter().enumerate().flat_map(|(i, c)| questions(group, i, c, &job.dialect));
-        asked.extend(questions.take(job.eval_limit));
+        asked.extend(questions(group, conversations, job.eval_limit, &job.dialect, &tokenizer)?);
         held_out_samples.extend(encode_all(&job.dialect, conversations, &tokenizer)?);
     }
-    let asked = answerable(asked, &job.dialect, &tokenizer, training.max_length)?;
+    let asked = answerable(asked, training.max_length);
     let adapted = attach(model, &job.lora, args.seed)?;
     let parameters = adapted.num_params();
     let trainable: usize = AdapterWeights::of(&adapted, &job.lora)
@@ -178,7 +167,9 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let mut metrics = MetricsFile::create(args.out.join("metrics.jsonl"))?;
     let mut guard =
         GradientGuard::new(trainable_parameters(&adapted), |name| name.ends_with("lora_B.weight"));
-    let callbacks: &mut Callbacks<'_, _> = &mut [&mut guard, &mut metrics, &mut history, &mut progress];
+    let mut rescue = Rescue::new(&args.out, &job.lora);
+    let callbacks: &mut Callbacks<'_, _> =
+        &mut [&mut rescue, &mut guard, &mut metrics, &mut history, &mut progress];
     let (adapted, summary) = train(adapted, &samples, &held_out_samples, &training, callbacks)?;
     let after = evaluate("after", &adapted, &tokenizer, &job, &asked)?;
 

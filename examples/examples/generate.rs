@@ -11,9 +11,10 @@ use std::process::ExitCode;
 use clap::Parser;
 use tooltune::chat::{Conversation, Message, ToolDefinition, Value};
 use tooltune::lm::{FinishReason, GenerationConfig, SamplingConfig, generate};
-use tooltune_examples::backend::{DeviceKind, WeightDtype};
-use tooltune_examples::dialect::{Preset, Schema};
-use tooltune_examples::input::{Pretrained, embedded_base, find_dialect};
+use tooltune_examples::backend::Compute;
+use tooltune_examples::cli::exit_code;
+use tooltune_examples::dialect::Preset;
+use tooltune_examples::input::{Pretrained, Style, embedded_base, find_dialect};
 use tooltune_examples::scoring::decode;
 use tooltune_examples::synthetic::{CallingData, Split};
 
@@ -29,18 +30,10 @@ struct Args {
     /// A JSON array of tools, as OpenAI's API has them.
     #[arg(long)]
     tools: Option<PathBuf>,
-    /// How conversations are written; by default as the adapter or the model was trained, where that is written beside it.
-    #[arg(long, value_enum)]
-    preset: Option<Preset>,
-    /// How tools are written in the prompt; likewise.
-    #[arg(long, value_enum)]
-    schema: Option<Schema>,
-    /// Where to compute.
-    #[arg(long, value_enum, default_value = "cpu")]
-    device: DeviceKind,
-    /// How the weights are held in memory.
-    #[arg(long, value_enum, default_value = "f32")]
-    dtype: WeightDtype,
+    #[command(flatten)]
+    style: Style,
+    #[command(flatten)]
+    compute: Compute,
     /// 0 is greedy.
     #[arg(long, default_value_t = 0.0)]
     temperature: f64,
@@ -61,25 +54,18 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    tooltune::kernels::allocator::keep_freed_memory();
-    match run(&Args::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    exit_code(run(&Args::parse()))
 }
 
 fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let folder = args.model.clone().unwrap_or_else(embedded_base);
-    let dialect = find_dialect(&folder, args.adapter.as_deref(), args.preset, args.schema)?;
+    let dialect = find_dialect(&folder, args.adapter.as_deref(), args.style)?;
     if dialect.choice().preset == Preset::Course && (args.tools.is_some() || args.prompt.is_none()) {
         return Err("the course's template has no place for tools: give a prompt that holds them".into());
     }
     let conversation = conversation(args)?;
-    let device = args.device.open()?;
-    let mut pretrained = Pretrained::load(&folder, &dialect, args.dtype.into(), &device)?;
+    let device = args.compute.device.open()?;
+    let mut pretrained = Pretrained::load(&folder, &dialect, args.compute.dtype.into(), &device)?;
     if let Some(adapter) = &args.adapter {
         pretrained = pretrained.with_adapter(adapter, &device)?;
     }

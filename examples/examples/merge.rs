@@ -13,6 +13,7 @@ use clap::Parser;
 use tooltune::gemma2::Gemma2;
 use tooltune::lora::{AdapterWeights, merge};
 use tooltune_examples::backend::WeightDtype;
+use tooltune_examples::cli::exit_code;
 
 /// Merge a LoRA adapter into its base: the result loads everywhere the base does.
 #[derive(Parser)]
@@ -42,13 +43,7 @@ const COMPANIONS: [&str; 6] = [
 ];
 
 fn main() -> ExitCode {
-    match run(&Args::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    exit_code(run(&Args::parse()))
 }
 
 fn run(args: &Args) -> Result<(), Box<dyn Error>> {

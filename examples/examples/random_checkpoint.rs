@@ -15,6 +15,7 @@ use tooltune::gemma2::Gemma2Config;
 use tooltune::gemma2::pretrained::expected_shapes;
 use tooltune::lm::checkpoint::NamedTensor;
 use tooltune::lm::write_safetensors;
+use tooltune_examples::cli::exit_code;
 use tooltune_examples::synthetic::rng::Rng;
 
 /// Write a checkpoint with random weights in bf16, one tensor in memory at a time.
@@ -43,13 +44,7 @@ enum Shape {
 }
 
 fn main() -> ExitCode {
-    match run(&Args::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    exit_code(run(&Args::parse()))
 }
 
 fn run(args: &Args) -> Result<(), Box<dyn Error>> {

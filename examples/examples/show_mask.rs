@@ -13,6 +13,7 @@ use tooltune::chat::{
     ChatTemplate, Conversation, Course, EncodedChat, Error, Gemma2, Gemma2Tools, HfTokenizer, ReadOptions,
     SegmentKind, TextTokenizer, course_messages, encode, read_jsonl,
 };
+use tooltune_examples::cli::exit_code;
 
 /// Print a conversation as the model sees it, with the trained tokens coloured.
 #[derive(Parser)]
@@ -54,14 +55,7 @@ enum Color {
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
-    match run(&args) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
-            eprintln!("error: {message}");
-            ExitCode::FAILURE
-        }
-    }
+    exit_code(run(&Args::parse()).map_err(Into::into))
 }
 
 fn run(args: &Args) -> Result<(), String> {

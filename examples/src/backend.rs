@@ -1,7 +1,18 @@
 //! `--device` and `--dtype`.
 
 use burn::tensor::{DType, Device};
-use clap::ValueEnum;
+use clap::{Args, ValueEnum};
+
+/// The options `--device` and `--dtype`.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct Compute {
+    /// Where to compute.
+    #[arg(long, value_enum, default_value = "cpu")]
+    pub device: DeviceKind,
+    /// How the base's weights are held in memory.
+    #[arg(long, value_enum, default_value = "f32")]
+    pub dtype: WeightDtype,
+}
 
 /// Where to compute. A device is there when the feature of its name was compiled in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -27,6 +38,8 @@ impl DeviceKind {
     /// # Errors
     /// When the program was compiled without it; the message says how to compile it in.
     pub fn open(self) -> Result<Device, String> {
+        // Tensors come and go at every operation: giving their memory back each time costs more than computing them.
+        tooltune::kernels::allocator::keep_freed_memory();
         match self {
             #[cfg(feature = "cpu")]
             Self::Cpu => Ok(Device::flex()),

@@ -14,24 +14,30 @@ pub fn embedded_base() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/assets/base"))
 }
 
+/// The options `--preset` and `--schema`: how a model is talked to.
+#[derive(clap::Args, Clone, Copy, Debug)]
+pub struct Style {
+    /// How conversations are written; by default as the adapter or the model was trained, where that is written beside it.
+    #[arg(long, value_enum)]
+    preset: Option<Preset>,
+    /// How tools are written in the prompt; likewise.
+    #[arg(long, value_enum)]
+    schema: Option<Schema>,
+}
+
 /// How a model is talked to: as asked for, else as `tooltune.json` beside the adapter or the model says, else `fixed`, with short tool
 /// signatures for the project's own base.
 ///
 /// # Errors
 /// When `tooltune.json` is there and not understood.
-pub fn find_dialect(
-    model: &Path,
-    adapter: Option<&Path>,
-    preset: Option<Preset>,
-    schema: Option<Schema>,
-) -> Result<Dialect, String> {
+pub fn find_dialect(model: &Path, adapter: Option<&Path>, style: Style) -> Result<Dialect, String> {
     let own = model == embedded_base();
     let default = Choice { preset: Preset::Fixed, schema: if own { Schema::Compact } else { Schema::Full } };
     let folders: Vec<&Path> = adapter.into_iter().chain([model]).collect();
     let found = Dialect::find(&folders, default)?.choice();
     Ok(Dialect::new(Choice {
-        preset: preset.unwrap_or(found.preset),
-        schema: schema.unwrap_or(found.schema),
+        preset: style.preset.unwrap_or(found.preset),
+        schema: style.schema.unwrap_or(found.schema),
     }))
 }
 

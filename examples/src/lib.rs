@@ -2,10 +2,12 @@
 #![recursion_limit = "256"]
 
 pub mod backend;
+pub mod cli;
 pub mod custom_loop;
 pub mod dialect;
 pub mod input;
 pub mod plot;
 pub mod progress;
+pub mod rescue;
 pub mod scoring;
 pub mod synthetic;

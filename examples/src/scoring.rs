@@ -15,6 +15,7 @@ pub struct Question {
     id: String,
     group: String,
     prompt: Conversation,
+    prompt_ids: Vec<u32>,
     gold: Vec<tooltune::chat::ToolCall>,
 }
 
@@ -35,54 +36,54 @@ impl Default for ScoringConfig {
     }
 }
 
-/// A question for every model turn of a conversation that follows a user's.
-pub fn questions(group: &str, index: usize, conversation: &Conversation, dialect: &Dialect) -> Vec<Question> {
-    // With its place, because ids from a file need not differ.
-    let name = format!("{group} {index} {}", conversation.id.as_deref().unwrap_or_default());
-    let after_user = |turn: &usize| *turn > 0 && conversation.messages[turn - 1].role.is_user();
-    let is_model = |turn: &usize| conversation.messages[*turn].role.is_model();
-    let turns = (0..conversation.messages.len()).filter(is_model).filter(after_user);
-    let question = |turn: usize| Question {
-        id: format!("{name}#{turn}"),
-        group: group.to_owned(),
-        prompt: conversation.prefix(turn),
-        gold: dialect.gold(&conversation.messages[turn]),
-    };
-    turns.map(question).collect()
-}
-
-/// Leaves out prompts of more than `max_length` tokens, and says so on standard error.
+/// The first `limit` questions of a set: one for every model turn that follows a user's.
 ///
 /// # Errors
 /// When a prompt cannot be rendered; with the question's name.
-pub fn answerable(
-    questions: Vec<Question>,
+pub fn questions(
+    group: &str,
+    conversations: &[Conversation],
+    limit: usize,
     dialect: &Dialect,
     tokenizer: &HfTokenizer,
-    max_length: usize,
 ) -> Result<Vec<Question>, Box<dyn Error>> {
-    let mut kept = Vec::with_capacity(questions.len());
-    for question in questions {
-        let prompt = dialect
-            .prompt(&question.prompt, tokenizer)
-            .map_err(|error| format!("{}: {error}", question.id))?;
-        if prompt.len() <= max_length {
-            kept.push(question);
-        } else {
-            eprintln!(
-                "{}: its prompt has {} tokens, more than {max_length}: not evaluated",
-                question.id,
-                prompt.len()
-            );
+    let mut questions = Vec::new();
+    for (index, conversation) in conversations.iter().enumerate() {
+        for turn in 1..conversation.messages.len() {
+            let [before, message] = &conversation.messages[turn - 1..=turn] else { continue };
+            if questions.len() == limit || !message.role.is_model() || !before.role.is_user() {
+                continue;
+            }
+            // With its place, because ids from a file need not differ.
+            let id = format!("{group} {index} {}#{turn}", conversation.id.as_deref().unwrap_or_default());
+            let prompt = conversation.prefix(turn);
+            let prompt_ids = dialect.prompt(&prompt, tokenizer).map_err(|error| format!("{id}: {error}"))?;
+            let gold = dialect.gold(message);
+            questions.push(Question { id, group: group.to_owned(), prompt, prompt_ids, gold });
         }
     }
-    Ok(kept)
+    Ok(questions)
+}
+
+/// Leaves out prompts of more than `max_length` tokens, and says so on standard error.
+pub fn answerable(questions: Vec<Question>, max_length: usize) -> Vec<Question> {
+    let fits = |question: &Question| {
+        let tokens = question.prompt_ids.len();
+        if tokens > max_length {
+            eprintln!(
+                "{}: its prompt has {tokens} tokens, more than {max_length}: not evaluated",
+                question.id
+            );
+        }
+        tokens <= max_length
+    };
+    questions.into_iter().filter(fits).collect()
 }
 
 /// Answers every question greedily and scores the answers.
 ///
 /// # Errors
-/// When a prompt cannot be rendered, or generation fails.
+/// When generation fails.
 pub fn score<M: CausalLm>(
     model: &M,
     tokenizer: &HfTokenizer,
@@ -90,9 +91,7 @@ pub fn score<M: CausalLm>(
     questions: &[Question],
     config: ScoringConfig,
 ) -> Result<(Scorecard, Vec<Record>), Box<dyn Error>> {
-    let prompts: Result<Vec<Vec<u32>>, _> =
-        questions.iter().map(|q| dialect.prompt(&q.prompt, tokenizer)).collect();
-    let prompts = prompts?;
+    let prompts: Vec<&[u32]> = questions.iter().map(|question| question.prompt_ids.as_slice()).collect();
     // Prompts of similar length share a batch: less padding.
     let mut order: Vec<usize> = (0..prompts.len()).collect();
     order.sort_by_key(|&index| prompts[index].len());
@@ -106,7 +105,7 @@ pub fn score<M: CausalLm>(
     for group in batches.chunks(config.threads.max(1)) {
         let results = std::thread::scope(|scope| {
             let spawn = |batch: &&[usize]| {
-                let chosen: Vec<&[u32]> = batch.iter().map(|&index| prompts[index].as_slice()).collect();
+                let chosen: Vec<&[u32]> = batch.iter().map(|&index| prompts[index]).collect();
                 let (model, generation) = (model.clone(), &generation);
                 scope.spawn(move || generate_batch(&model, &chosen, generation))
             };

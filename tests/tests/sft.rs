@@ -9,7 +9,7 @@ use tooltune_lora::{AdapterWeights, LoraLinear, trainable_parameters};
 use tooltune_sft::{
     BatchSize, Control, Error, GradientGuard, MaskedCrossEntropy, Objective, OptimizerConfig, RunStart,
     Sample, SampleBatch, ScheduleConfig, SchedulerType, StepReport, TrainerCallback, TrainingConfig,
-    TrainingSummary, evaluation_loss, train,
+    TrainingSummary, evaluation_loss, train, trainer::accumulate,
 };
 use tooltune_tests::{golden, golden_dir, golden_json, max_diff, rows, sample, values};
 
@@ -285,12 +285,98 @@ fn a_loss_that_is_not_finite_names_step_and_samples() {
     broken.embed_tokens =
         burn::module::Param::from_tensor(weight.slice_assign([id..id + 1, 0..width], row).detach())
             .set_require_grad(false);
-    match train(broken, &samples, &[], &config, &mut []).expect_err("refused") {
+    let mut watcher = Watcher::default();
+    match train(broken, &samples, &[], &config, &mut [&mut watcher]).expect_err("refused") {
         Error::NotFinite { step, samples, .. } => {
             assert_eq!((step, samples), (1, vec!["0".to_owned(), "1".to_owned()]))
         }
         other => panic!("{other}"),
     }
+    assert_eq!(watcher.failed, Some(1));
+}
+
+/// Breaks the second step, and keeps what a failing run hands over.
+#[derive(Default)]
+struct Watcher {
+    fail_at: Option<usize>,
+    failed: Option<usize>,
+    after_step: Vec<f32>,
+    handed_over: Vec<f32>,
+}
+
+fn adapter_values(model: &Gemma2<LoraLinear>) -> Vec<f32> {
+    let mut out = Vec::new();
+    model.visit_projections(&mut |_, projection| {
+        let adapter = projection.adapter.as_ref().expect("an adapter");
+        out.extend(values(adapter.lora_b.val()));
+    });
+    out
+}
+
+impl TrainerCallback<Gemma2<LoraLinear>> for Watcher {
+    fn on_gradients(
+        &mut self,
+        step: usize,
+        _model: &Gemma2<LoraLinear>,
+        _gradients: &burn::optim::GradientsParams,
+    ) -> Result<(), Error> {
+        match self.fail_at {
+            Some(at) if at == step => Err(Error::FirstStep { parameter: "x".to_owned(), problem: "fails" }),
+            _ => Ok(()),
+        }
+    }
+
+    fn on_step(&mut self, _report: &StepReport, model: &Gemma2<LoraLinear>) -> Result<Control, Error> {
+        self.after_step = adapter_values(model);
+        Ok(Control::Continue)
+    }
+
+    fn on_error(&mut self, step: usize, model: &Gemma2<LoraLinear>, _error: &Error) {
+        (self.failed, self.handed_over) = (Some(step), adapter_values(model));
+    }
+}
+
+#[test]
+fn a_failing_step_hands_over_the_model_before_it() {
+    let (samples, config, _) = curve();
+    let mut watcher = Watcher { fail_at: Some(3), ..Watcher::default() };
+    train(model("curve_init"), &samples, &[], &config, &mut [&mut watcher]).expect_err("fails");
+    assert_eq!(watcher.failed, Some(3));
+    assert!(!watcher.after_step.is_empty() && watcher.handed_over == watcher.after_step);
+}
+
+#[test]
+fn the_guard_sees_a_frozen_weight_move() {
+    let (samples, config, _) = curve();
+    let start = model("curve_init");
+    let batch = SampleBatch::collate(&[&samples[0]], 0);
+    let objective = MaskedCrossEntropy::default();
+    let (_, gradients) = accumulate(&start, &[batch], &objective, config.seed, 1, 1).expect("gradients");
+    let verdict = |after: &Gemma2<LoraLinear>| {
+        let mut guard = GradientGuard::new(trainable_parameters(&start), |_| false);
+        guard.on_gradients(1, &start, &gradients).expect("all is well");
+        let report = StepReport {
+            step: 1,
+            epoch: 0.0,
+            loss: 0.0,
+            lr: 0.0,
+            grad_norm: 0.0,
+            tokens: 0,
+            trained_tokens: 0,
+            tokens_per_sec: 0.0,
+            peak_memory_bytes: None,
+            eval_loss: None,
+        };
+        guard.on_step(&report, after)
+    };
+    verdict(&start).expect("nothing moved");
+    let mut moved = start.clone();
+    let weight = moved.embed_tokens.val();
+    let last = weight.clone().slice([0..1, 0..1]).add_scalar(1e-3);
+    let id = moved.embed_tokens.id;
+    let changed = weight.slice_assign([0..1, 0..1], last).detach();
+    moved.embed_tokens = burn::module::Param::initialized(id, changed).set_require_grad(false);
+    assert!(verdict(&moved).expect_err("it moved").to_string().contains("has changed"));
 }
 
 #[test]

@@ -293,6 +293,7 @@ struct RawConfig {
     #[serde(default = "default_eps")]
     rms_norm_eps: f64,
     rope_theta: Option<f64>,
+    #[serde(default, deserialize_with = "rope_parameters")]
     rope_parameters: Option<RopeParameters>,
     rope_scaling: Option<Value>,
     // Absent means the default of transformers; null means no cap.
@@ -329,6 +330,11 @@ struct RopeParameters {
 enum OneOrMany {
     One(u32),
     Many(Vec<u32>),
+}
+
+/// Errors inside the object say where they are.
+fn rope_parameters<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<RopeParameters>, D::Error> {
+    Option::deserialize(from).map_err(|error| serde::de::Error::custom(format!("rope_parameters: {error}")))
 }
 
 fn default_positions() -> usize {

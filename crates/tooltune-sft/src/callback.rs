@@ -78,6 +78,9 @@ pub trait TrainerCallback<M> {
         Ok(Control::Continue)
     }
 
+    /// When a step fails, with the model as it was before that step: the last chance to save it. The run then ends with `error`.
+    fn on_error(&mut self, _step: usize, _model: &M, _error: &Error) {}
+
     /// After the last step.
     fn on_end(&mut self, _summary: &TrainingSummary) {}
 }

@@ -112,6 +112,7 @@ impl Default for TrainingConfig {
 }
 
 const MAX_STEPS: usize = 10_000_000;
+const MAX_EPOCHS: usize = 10_000;
 
 impl TrainingConfig {
     /// Checks every field.
@@ -124,6 +125,12 @@ impl TrainingConfig {
             return Err(Error::InvalidConfig {
                 field: "max_steps",
                 rule: "must be at most 10,000,000: a run is planned as a whole",
+            });
+        }
+        if self.num_train_epochs > MAX_EPOCHS {
+            return Err(Error::InvalidConfig {
+                field: "num_train_epochs",
+                rule: "must be at most 10,000: a run is planned as a whole",
             });
         }
         let batch = match self.batch_size {

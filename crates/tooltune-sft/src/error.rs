@@ -58,8 +58,7 @@ pub enum Error {
         /// Size of the vocabulary.
         vocab: usize,
     },
-    /// The loss or the gradient is NaN or infinite. The trainer has dropped the model, and saves none itself: what a callback
-    /// wrote before is all that is left.
+    /// The loss or the gradient is NaN or infinite. The step is not made; a callback's `on_error` has seen the model as it was before it.
     #[error(
         "{what} is {value} at step {step}, on samples {samples:?}: lower the learning rate or look at these samples"
     )]

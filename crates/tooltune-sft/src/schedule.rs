@@ -42,9 +42,7 @@ impl ScheduleConfig {
     pub fn cosine(learning_rate: f64) -> Self {
         Self { learning_rate, lr_scheduler_type: SchedulerType::Cosine, warmup_steps: 0, warmup_ratio: 0.0 }
     }
-}
 
-impl ScheduleConfig {
     /// Checks every field.
     ///
     /// # Errors

@@ -86,13 +86,10 @@ pub fn train_with<M: CausalLm>(
     for (index, micro_batches) in plan.steps.iter().enumerate() {
         let (step, step_start) = (index + 1, Instant::now());
         let batches = collate(&samples, micro_batches);
-        let (loss, grads) =
-            accumulate(&model, &batches, objective, config.seed, step, config.micro_batch_threads)?;
-        let grad_norm = gradients::global_norm(&model, &grads)?;
-        finite("the gradient norm", grad_norm, step, &batches)?;
-        for callback in callbacks.iter_mut() {
-            callback.on_gradients(step, &model, &grads)?;
-        }
+        let computed = gradients_of_step(&model, &batches, objective, config, step, callbacks);
+        let (loss, grads, grad_norm) = computed.inspect_err(|error| {
+            callbacks.iter_mut().for_each(|callback| callback.on_error(step, &model, error));
+        })?;
         let grads = gradients::clip(&model, grads, grad_norm, config.max_grad_norm);
         let lr = schedule.learning_rate(index);
         model = optimizer.step(lr, model, grads);
@@ -135,6 +132,25 @@ pub fn train_with<M: CausalLm>(
     }
     callbacks.iter_mut().for_each(|callback| callback.on_end(&summary));
     Ok((model, summary))
+}
+
+/// Loss, gradients and their norm, all finite and seen by the callbacks.
+fn gradients_of_step<M: CausalLm>(
+    model: &M,
+    batches: &[SampleBatch],
+    objective: &impl Objective<M>,
+    config: &TrainingConfig,
+    step: usize,
+    callbacks: &mut Callbacks<'_, M>,
+) -> Result<(f64, GradientsParams, f64), Error> {
+    let threads = config.micro_batch_threads;
+    let (loss, grads) = accumulate(model, batches, objective, config.seed, step, threads)?;
+    let norm = gradients::global_norm(model, &grads)?;
+    finite("the gradient norm", norm, step, batches)?;
+    for callback in callbacks.iter_mut() {
+        callback.on_gradients(step, model, &grads)?;
+    }
+    Ok((loss, grads, norm))
 }
 
 fn collate(samples: &[Sample], micro_batches: &[Vec<usize>]) -> Vec<SampleBatch> {

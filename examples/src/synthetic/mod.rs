@@ -23,6 +23,7 @@ pub mod request;
 pub mod rng;
 pub mod tokenizer;
 pub mod tool;
+mod word_lists;
 pub mod words;
 
 #[cfg(test)]

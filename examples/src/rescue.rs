@@ -1,0 +1,34 @@
+//! What is saved when a run fails.
+
+use std::path::{Path, PathBuf};
+
+use tooltune::gemma2::Gemma2;
+use tooltune::lora::{AdapterWeights, LoraConfig, LoraLinear};
+use tooltune::sft::{Error, TrainerCallback};
+
+/// Saves the adapter as it was before the step that failed.
+pub struct Rescue {
+    out: PathBuf,
+    lora: LoraConfig,
+}
+
+impl Rescue {
+    /// Saves to `out/adapter-before-step-N`.
+    pub fn new(out: &Path, lora: &LoraConfig) -> Self {
+        Self { out: out.to_owned(), lora: lora.clone() }
+    }
+}
+
+impl TrainerCallback<Gemma2<LoraLinear>> for Rescue {
+    fn on_error(&mut self, step: usize, model: &Gemma2<LoraLinear>, _error: &Error) {
+        // Before the first step the adapter holds nothing yet.
+        if step == 1 {
+            return;
+        }
+        let folder = self.out.join(format!("adapter-before-step-{step}"));
+        match AdapterWeights::of(model, &self.lora).save(&folder) {
+            Ok(()) => eprintln!("the adapter of before step {step} is in {}", folder.display()),
+            Err(error) => eprintln!("the adapter of before step {step} could not be saved: {error}"),
+        }
+    }
+}
