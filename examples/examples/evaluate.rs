@@ -14,6 +14,7 @@ use tooltune::eval::{Comparison, Scorecard};
 use tooltune_examples::backend::Compute;
 use tooltune_examples::cli::exit_code;
 use tooltune_examples::input::{Pretrained, Style, embedded_base, find_dialect};
+use tooltune_examples::predictions::write_predictions;
 use tooltune_examples::scoring::{Question, ScoringConfig, answerable, questions, score};
 use tooltune_examples::synthetic::{CallingData, Split};
 
@@ -34,7 +35,7 @@ struct Args {
     /// A scorecard.json to compare with.
     #[arg(long)]
     before: Option<PathBuf>,
-    /// Writes scorecard.json and scorecard.md to this folder.
+    /// Writes scorecard.json, scorecard.md and predictions.jsonl to this folder.
     #[arg(long)]
     out: Option<PathBuf>,
     #[command(flatten)]
@@ -81,7 +82,7 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     // Real models fill the machine with one small batch.
     let (batch_size, threads) = if args.model.is_some() { (8, 1) } else { (25, 2) };
     let scoring = ScoringConfig { max_new_tokens: args.max_new_tokens, batch_size, threads };
-    let (card, _) = score(&pretrained.model, &pretrained.tokenizer, &dialect, &asked, scoring)?;
+    let (card, records) = score(&pretrained.model, &pretrained.tokenizer, &dialect, &asked, scoring)?;
     println!("{}", card.to_terminal());
     if let Some(path) = &args.before {
         let text = fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
@@ -89,6 +90,7 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     }
     if let Some(out) = &args.out {
         fs::create_dir_all(out)?;
+        write_predictions(&out.join("predictions.jsonl"), &asked, &records)?;
         for (name, text) in [("scorecard.json", card.to_json()?), ("scorecard.md", card.to_markdown())] {
             fs::write(out.join(name), text).map_err(|e| format!("{}: {e}", out.join(name).display()))?;
         }

@@ -4,7 +4,8 @@
 //! The base that comes with the project was made by
 //!
 //! ```text
-//! cargo run --release --example pretrain -- --out examples/assets/base
+//! cargo run --release --example pretrain -- --out FIRST
+//! cargo run --release --example pretrain -- --from FIRST --seed 2 --million-tokens 10 --out examples/assets/base
 //! ```
 //!
 //! Muon on the matrices (Jordan et al., 2024), AdamW on embedding and norms; answers weigh 1, a sample of the prompt's tokens 0.3. The loop
@@ -38,8 +39,11 @@ struct Args {
     /// Tokens to read, in millions.
     #[arg(long, default_value_t = 24.0)]
     million_tokens: f64,
+    /// Go on from this folder, with the last part of the curriculum.
+    #[arg(long)]
+    from: Option<PathBuf>,
     /// Decoder layers.
-    #[arg(long, default_value_t = 6)]
+    #[arg(long, default_value_t = 6, conflicts_with = "from")]
     layers: usize,
     /// Seed of weights and data.
     #[arg(long, default_value_t = 1)]
@@ -65,7 +69,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let data = PretrainingData::new(args.seed);
     std::fs::create_dir_all(&args.out)?;
     let tokenizer_file = args.out.join("tokenizer.json");
-    std::fs::write(&tokenizer_file, train_tokenizer(data.sample_texts(), &TokenizerConfig::default())?)?;
+    match &args.from {
+        Some(folder) => drop(std::fs::copy(folder.join("tokenizer.json"), &tokenizer_file)?),
+        None => std::fs::write(
+            &tokenizer_file,
+            train_tokenizer(data.sample_texts(), &TokenizerConfig::default())?,
+        )?,
+    }
     let tokenizer = HfTokenizer::from_file(&tokenizer_file)?;
 
     let device = Device::flex().autodiff();
@@ -75,7 +85,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     config.layer_types = alternating.into_iter().cycle().take(args.layers).collect();
     config.num_hidden_layers = args.layers;
     config.initializer_range = 1.0 / (config.hidden_size as f64).sqrt();
-    let mut model = Gemma2::random(&config, &device)?;
+    let mut model = match &args.from {
+        Some(folder) => Gemma2::from_pretrained(folder, DType::F32, &device)?,
+        None => Gemma2::random(&config, &device)?,
+    };
     let matrices = matrices(&model);
     let mut muon = MuonConfig::new().with_weight_decay(Some(WeightDecayConfig::new(0.05))).init();
     let mut adamw = AdamWConfig::new()
@@ -92,8 +105,15 @@ fn main() -> Result<(), Box<dyn Error>> {
         args.million_tokens
     );
 
-    let mut stream =
-        Stream { data, tokenizer, seed: args.seed, drawn: [0, 0, 0], pool: Vec::new(), pools: 0 };
+    let mut stream = Stream {
+        data,
+        tokenizer,
+        seed: args.seed,
+        choosing_only: args.from.is_some(),
+        drawn: [0, 0, 0],
+        pool: Vec::new(),
+        pools: 0,
+    };
     let (start, mut tokens, mut step) = (Instant::now(), 0usize, 0usize);
     let (mut window, mut window_loss) = (0.0, 0.0);
     while (tokens as f64) < args.million_tokens * 1e6 {
@@ -143,6 +163,7 @@ struct Stream {
     data: PretrainingData,
     tokenizer: HfTokenizer,
     seed: u64,
+    choosing_only: bool,
     drawn: [usize; 3],
     pool: Vec<Vec<Sample>>,
     pools: u64,
@@ -162,10 +183,12 @@ impl Stream {
         self.pools += 1;
         // Easy alone at first, then less and less of it.
         let easy = match done / EASY_UNTIL {
+            _ if self.choosing_only => 0.0,
             share if share < 0.7 => 1.0,
             share => ((1.0 - share) / 0.3).max(0.06),
         };
-        let main = if done < CHOOSING_FROM { Stage::Main } else { Stage::Choosing };
+        let choosing = self.choosing_only || done >= CHOOSING_FROM;
+        let main = if choosing { Stage::Choosing } else { Stage::Main };
         let mut samples = Vec::with_capacity(POOL);
         for _ in 0..POOL {
             let stage = if random.chance(easy) { Stage::Easy } else { main };

@@ -7,6 +7,7 @@ pub mod custom_loop;
 pub mod dialect;
 pub mod input;
 pub mod plot;
+pub mod predictions;
 pub mod progress;
 pub mod rescue;
 pub mod scoring;
