@@ -3,9 +3,12 @@
 mod bare;
 mod diagnostic;
 mod hermes;
+mod hermes_block;
 mod hermes_parse;
+mod hermes_stream;
 mod object_call;
 mod parsed;
+mod scan;
 mod stream;
 
 pub use diagnostic::{Diagnostic, DiagnosticKind, Severity};
