@@ -141,6 +141,14 @@ fn a_fence_waits_for_the_call_that_takes_it_away() {
     );
 }
 
+/// What stood before one call is not the fence of the next, or text that was given would be taken back.
+#[test]
+fn a_fence_belongs_to_one_call() {
+    let text = format!("`````\n{CALL}`\n{CALL}");
+    assert_eq!(Hermes::json().parse(&text).text, "```");
+    assert_eq!(streaming::check_law(&Hermes::json(), &text, &[1]).unwrap().calls.len(), 2);
+}
+
 #[test]
 fn events_stand_in_the_order_of_the_text() {
     let text = format!("One <think>two</think> three <tool_call>{CALL}</tool_call> four");

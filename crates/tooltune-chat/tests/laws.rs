@@ -42,6 +42,7 @@ fn adversarial(openings: &'static [&'static str]) -> impl Strategy<Value = Strin
         4 => prop::sample::select(strategies::PIECES.to_vec()).prop_map(str::to_owned),
         2 => prop::sample::select(openings.to_vec()).prop_map(str::to_owned),
         1 => strategies::text(),
+        1 => "`{1,4}",
         // The beginning of a tag, as a cut or a slip leaves it.
         1 => (prop::sample::select(openings.to_vec()), 0..12usize).prop_map(|(opening, end)| {
             opening[..opening.floor_char_boundary(end.min(opening.len()))].to_owned()

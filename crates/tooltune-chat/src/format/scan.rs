@@ -138,9 +138,9 @@ impl Release {
             self.begun = true;
             self.given = certain - new.trim_start_matches(is_trimmed).len();
         }
-        let piece = &text[self.given..from + solid];
+        let piece = text.get(self.given..from + solid);
         self.given = from + solid;
-        Some(piece)
+        piece
     }
 }
 
