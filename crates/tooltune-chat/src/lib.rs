@@ -51,7 +51,7 @@
 //! | `role`, `message`, `conversation`, `tool` | [`Role`], [`Message`], [`Conversation`], [`ToolDefinition`], [`ToolCall`], [`ToolResult`] |
 //! | `segment`, `encode` | [`Segment`], [`SegmentKind`], [`encode`], [`EncodedChat`] |
 //! | `template` | [`ChatTemplate`]: [`Gemma2`], [`Gemma2Tools`], [`Course`]; [`LossWeights`] |
-//! | `format` | [`ToolCallFormat`]: [`Hermes`] in two dialects; [`Parsed`], [`Diagnostic`] |
+//! | `format` | [`ToolCallFormat`]: [`Hermes`] in two dialects; [`format_by_name`]; [`Parsed`], [`Diagnostic`], [`StreamParser`] |
 //! | `tokenizer` | [`TextTokenizer`]: [`HfTokenizer`], [`ByteTokenizer`] |
 //! | `read` | [`read_jsonl`]: the course's and OpenAI's layouts |
 
@@ -73,7 +73,7 @@ pub use encode::{EncodedChat, IGNORE_INDEX, encode};
 pub use error::Error;
 pub use format::{
     Diagnostic, DiagnosticKind, Hermes, HermesDialect, ParseEvent, ParseStatus, Parsed, Severity,
-    StreamParser, ToolCallFormat,
+    StreamParser, ToolCallFormat, format_by_name,
 };
 pub use message::Message;
 pub use read::{

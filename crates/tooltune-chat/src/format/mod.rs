@@ -1,6 +1,7 @@
 //! Call formats: how tools, calls and results are written, and how calls are read back.
 
 mod bare;
+mod by_name;
 mod diagnostic;
 mod hermes;
 mod hermes_block;
@@ -11,6 +12,7 @@ mod parsed;
 mod scan;
 mod stream;
 
+pub use by_name::format_by_name;
 pub use diagnostic::{Diagnostic, DiagnosticKind, Severity};
 pub use hermes::{Hermes, HermesDialect};
 pub use parsed::{ParseStatus, Parsed};
