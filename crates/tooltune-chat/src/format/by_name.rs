@@ -1,6 +1,6 @@
 //! Formats by their names.
 
-use super::{Hermes, ToolCallFormat};
+use super::{Hermes, Mistral, ToolCallFormat};
 
 /// The call format of this name, as [`ToolCallFormat::name`] gives it; `None` for a name that none has.
 ///
@@ -15,6 +15,8 @@ pub fn format_by_name(name: &str) -> Option<Box<dyn ToolCallFormat>> {
     let format: Box<dyn ToolCallFormat> = match name {
         "hermes" => Box::new(Hermes::json()),
         "hermes-python" => Box::new(Hermes::python()),
+        "mistral" => Box::new(Mistral::v3()),
+        "mistral-v11" => Box::new(Mistral::v11()),
         _ => return None,
     };
     Some(format)

@@ -7,6 +7,10 @@ mod hermes;
 mod hermes_block;
 mod hermes_parse;
 mod hermes_stream;
+pub(crate) mod mistral;
+mod mistral_parse;
+mod mistral_stream;
+mod mistral_value;
 mod object_call;
 mod parsed;
 mod scan;
@@ -15,6 +19,7 @@ mod stream;
 pub use by_name::format_by_name;
 pub use diagnostic::{Diagnostic, DiagnosticKind, Severity};
 pub use hermes::{Hermes, HermesDialect};
+pub use mistral::{Mistral, MistralGeneration};
 pub use parsed::{ParseStatus, Parsed};
 pub use stream::{ParseEvent, StreamParser};
 
