@@ -51,8 +51,8 @@ impl EncodedChat {
 
 /// Encodes segments.
 ///
-/// Control tokens become their ids. Text between two control tokens is encoded as one piece, so that the ids are
-/// those of the whole text; a token that reaches over several segments takes the largest of their weights and
+/// Control tokens become their ids. Text between two control tokens is encoded as one piece (up to a
+/// [`SegmentContent::TextApart`], which begins another), so that the ids are those of the whole text; a token that reaches over several segments takes the largest of their weights and
 /// the kind that has it (the first such). So whatever holds a trained character is trained, as in TRL.
 ///
 /// # Errors
@@ -67,6 +67,11 @@ pub fn encode(segments: &[Segment], tokenizer: &dyn TextTokenizer) -> Result<Enc
             ),
             SegmentContent::Tag(tag) => tokenizer.control_id(tag),
             SegmentContent::Text(_) => None,
+            SegmentContent::TextApart(_) => {
+                encode_run(&run, tokenizer, &mut out)?;
+                run.clear();
+                None
+            }
         };
         if let Some(id) = token {
             encode_run(&run, tokenizer, &mut out)?;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::{Diagnostic, JsonError, LineProblem, Role};
+use crate::{Diagnostic, JsonError, LineProblem, MistralProblem, Role};
 
 /// What can go wrong with conversations, templates, tokenizers and data files.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +36,9 @@ pub enum Error {
         /// The rule that it breaks.
         rule: &'static str,
     },
+    /// A conversation that Mistral's templates refuse.
+    #[error(transparent)]
+    Mistral(#[from] MistralProblem),
     /// A declaration of a tool that cannot be used.
     #[error("a tool declaration cannot be used: {problem}")]
     BadTool {

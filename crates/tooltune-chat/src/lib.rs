@@ -50,8 +50,8 @@
 //! | `value` | [`Value`], [`Number`], [`Object`]: JSON with key order, `5` ≠ `5.0`, big integers; JSON and Python texts |
 //! | `role`, `message`, `conversation`, `tool` | [`Role`], [`Message`], [`Conversation`], [`ToolDefinition`], [`ToolCall`], [`ToolResult`] |
 //! | `segment`, `encode` | [`Segment`], [`SegmentKind`], [`encode`], [`EncodedChat`] |
-//! | `template` | [`ChatTemplate`]: [`Gemma2`], [`Gemma2Tools`], [`Course`]; [`LossWeights`] |
-//! | `format` | [`ToolCallFormat`]: [`Hermes`] in two dialects; [`Parsed`], [`Diagnostic`] |
+//! | `template` | [`ChatTemplate`]: [`Gemma2`], [`Gemma2Tools`], [`Course`], [`MistralInstruct`]; [`LossWeights`] |
+//! | `format` | [`ToolCallFormat`]: [`Hermes`] in two dialects, [`Mistral`] in two generations; [`format_by_name`]; [`Parsed`], [`Diagnostic`], [`StreamParser`] |
 //! | `tokenizer` | [`TextTokenizer`]: [`HfTokenizer`], [`ByteTokenizer`] |
 //! | `read` | [`read_jsonl`]: the course's and OpenAI's layouts |
 
@@ -72,8 +72,8 @@ pub use conversation::Conversation;
 pub use encode::{EncodedChat, IGNORE_INDEX, encode};
 pub use error::Error;
 pub use format::{
-    Diagnostic, DiagnosticKind, Hermes, HermesDialect, ParseEvent, ParseStatus, Parsed, Severity,
-    StreamParser, ToolCallFormat,
+    Diagnostic, DiagnosticKind, Hermes, HermesDialect, Mistral, MistralGeneration, ParseEvent, ParseStatus,
+    Parsed, Severity, StreamParser, ToolCallFormat, format_by_name,
 };
 pub use message::Message;
 pub use read::{
@@ -83,7 +83,7 @@ pub use role::Role;
 pub use segment::{CallPiece, Segment, SegmentContent, SegmentKind, segments_to_text};
 pub use template::{
     BOS, COURSE_THINK_SENTENCE, ChatTemplate, Course, END_OF_TURN, EOS, Gemma2, Gemma2Tools, LossWeights,
-    START_OF_TURN, course_messages,
+    MistralInstruct, MistralProblem, MistralVersion, START_OF_TURN, course_messages,
 };
 pub use tokenizer::{ByteTokenizer, HfTokenizer, MAX_TOKENIZER_BYTES, TextToken, TextTokenizer};
 pub use tool::{ToolCall, ToolDefinition, ToolResult, ToolSchemaStyle};

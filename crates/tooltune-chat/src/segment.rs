@@ -68,7 +68,7 @@ impl SegmentKind {
     }
 }
 
-/// What a segment holds. The three cases are what keeps content from forging control tokens: only a template or
+/// What a segment holds. The cases are what keeps content from forging control tokens: only a template or
 /// a call format makes [`SegmentContent::Control`] and [`SegmentContent::Tag`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SegmentContent {
@@ -79,6 +79,9 @@ pub enum SegmentContent {
     Tag(String),
     /// Text; never encodes to a control token, whatever it says.
     Text(String),
+    /// Text that is never encoded together with the text before it, where a model was trained on texts that were
+    /// encoded one by one: with a sentencepiece tokenizer each of them begins with a blank of its own.
+    TextApart(String),
 }
 
 impl SegmentContent {
@@ -86,7 +89,7 @@ impl SegmentContent {
     #[must_use]
     pub fn as_str(&self) -> &str {
         match self {
-            Self::Control(s) | Self::Tag(s) | Self::Text(s) => s,
+            Self::Control(s) | Self::Tag(s) | Self::Text(s) | Self::TextApart(s) => s,
         }
     }
 }

@@ -106,7 +106,7 @@ fn check(segments: &[Segment], tokenizer: &dyn TextTokenizer, controls: &HashSet
         .iter()
         .filter_map(|segment| match &segment.content {
             SegmentContent::Control(token) | SegmentContent::Tag(token) => tokenizer.control_id(token),
-            SegmentContent::Text(_) => None,
+            SegmentContent::Text(_) | SegmentContent::TextApart(_) => None,
         })
         .collect();
     let emitted: Vec<u32> = chat.ids.iter().copied().filter(|id| controls.contains(id)).collect();

@@ -55,6 +55,10 @@ pub enum DiagnosticKind {
         key: String,
     },
 
+    /// An array of calls with nothing in it.
+    #[error("an empty list of calls")]
+    NoCalls,
+
     // Repairs.
     /// A tuple read as an array.
     #[error("a tuple was read as an array")]
@@ -144,6 +148,22 @@ pub enum DiagnosticKind {
     #[error("text after the end of the turn was cut")]
     Overrun,
 
+    /// A Python literal where the format writes JSON.
+    #[error("a Python literal where the format writes JSON")]
+    PythonLiteral,
+    /// Text beside the calls, where the format has no place for it.
+    #[error("text beside the calls")]
+    TextBeside,
+    /// Calls that should be items of a list.
+    #[error("calls outside a list")]
+    MissingList,
+    /// Several lists of calls in one turn.
+    #[error("several lists of calls in one turn")]
+    SeveralLists,
+    /// The id of a call is announced and left out.
+    #[error("the tag of a call's id without an id")]
+    EmptyCallId,
+
     // Losses.
     /// A block that cannot be read.
     #[error("a call that cannot be read: {error}")]
@@ -157,6 +177,9 @@ pub enum DiagnosticKind {
     /// An end tag without its start tag.
     #[error("an end tag without a start tag")]
     StrayEndTag,
+    /// A tag that belongs inside a call stands outside of one.
+    #[error("a tag of a call outside a call")]
+    StrayTag,
     /// A value inside the tags that is not a call.
     #[error("not a call: {problem}")]
     NotACall {
@@ -189,10 +212,12 @@ impl DiagnosticKind {
             | Self::CallInThink
             | Self::StrayThinkEnd
             | Self::UnterminatedThink
-            | Self::ExtraKey { .. } => Severity::Note,
+            | Self::ExtraKey { .. }
+            | Self::NoCalls => Severity::Note,
             Self::BadBlock { .. }
             | Self::EmptyBlock
             | Self::StrayEndTag
+            | Self::StrayTag
             | Self::NotACall { .. }
             | Self::TruncatedCall
             | Self::CallInUnterminatedThink

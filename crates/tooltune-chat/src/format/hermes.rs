@@ -1,7 +1,7 @@
 //! The Hermes format: calls as objects between `<tool_call>` tags.
 
 use super::hermes_parse::parse;
-use super::stream::WholeTurn;
+use super::hermes_stream::HermesStream;
 use super::{Parsed, StreamParser, ToolCallFormat};
 use crate::{CallPiece, SegmentContent, ToolCall, ToolDefinition, ToolResult, ToolSchemaStyle, Value};
 
@@ -117,7 +117,7 @@ impl ToolCallFormat for Hermes {
     }
 
     fn stream(&self) -> Box<dyn StreamParser> {
-        Box::new(WholeTurn::new(*self))
+        Box::new(HermesStream::new(self.dialect))
     }
 }
 

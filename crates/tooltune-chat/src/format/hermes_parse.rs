@@ -4,308 +4,343 @@
 //! tags. A block that cannot be read is given up alone: the scan goes on at the next tag *inside* it, so that a
 //! string which was never closed cannot swallow the calls after it. Blocks that are read twice in this way are
 //! counted, and reading stops where the work would no longer be linear.
+//!
+//! The scan moves in steps, and between two steps it is nothing but its [`Progress`]. Where more text could change
+//! a step's outcome it is not taken; so the scan of the beginning of a text does what the scan of the whole does, and
+//! stops earlier.
 
 use super::bare::{Bare, bare_call};
 use super::diagnostic::{Diagnostic, DiagnosticKind};
 use super::hermes::{CALL_END, CALL_START, HermesDialect, RESULT_END, RESULT_START, THINK_END, THINK_START};
-use super::object_call::{MAX_CALL_DEPTH, calls_of_value};
 use super::parsed::{Outside, Parsed};
+use super::scan::{ValueWatch, may_become_tag, tag_at};
 use crate::ToolCall;
-use crate::value::{
-    JsonError, JsonErrorKind, JsonOptions, LiteralOptions, Repair, Value, parse_literal_prefix, parse_prefix,
-};
+use crate::value::Repair;
 
-/// Tokens that end a turn or begin one, of the models that use the format.
-const TURN_TOKENS: [&str; 5] = ["<end_of_turn>", "<start_of_turn>", "<eos>", "<|im_end|>", "<|im_start|>"];
-
-/// Where a value inside a block ends even when brackets are open.
-const STOPS: [&str; 8] = [
-    CALL_END,
+/// The tags that mean something outside blocks: the Hermes tags, then the tokens that end a turn or begin one, of
+/// the models that use the format.
+const TAGS: [&str; 10] = [
     CALL_START,
-    "```",
-    TURN_TOKENS[0],
-    TURN_TOKENS[1],
-    TURN_TOKENS[2],
-    TURN_TOKENS[3],
-    TURN_TOKENS[4],
+    CALL_END,
+    THINK_START,
+    THINK_END,
+    RESULT_START,
+    "<end_of_turn>",
+    "<start_of_turn>",
+    "<eos>",
+    "<|im_end|>",
+    "<|im_start|>",
 ];
 
+const TURN_TOKENS: &[&str] = TAGS.split_at(5).1;
+
 pub(super) fn parse(text: &str, dialect: HermesDialect) -> Parsed {
-    let mut scan = Scan {
-        text,
-        dialect,
-        pos: 0,
-        calls: Vec::new(),
-        outside: Outside::default(),
-        diagnostics: Vec::new(),
-        work_left: 16 * text.len() + 65_536,
-        last_result_end: text.rfind(RESULT_END),
-    };
-    scan.run();
-    Parsed::new(scan.calls, scan.outside, scan.diagnostics)
+    let mut scan = Scan::new(text, dialect, Some(Whole::of(text)), Progress::default());
+    while scan.step() == Step::Taken {}
+    Parsed::new(scan.at.calls, scan.at.outside, scan.at.diagnostics)
 }
 
-/// A value read from the text.
-pub(super) struct ReadValue {
-    pub(super) value: Value,
-    /// Its last byte plus one, in the whole text.
-    pub(super) end: usize,
-    pub(super) notes: Vec<DiagnosticKind>,
-    pub(super) truncated: bool,
+/// How far a scan has come.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    pub(super) pos: usize,
+    pub(super) phase: Phase,
+    pub(super) calls: Vec<ToolCall>,
+    /// The text outside calls.
+    pub(super) outside: Outside,
+    /// How much of the text outside calls was there when the last bare call was taken.
+    pub(super) settled: Settled,
+    diagnostics: Vec<Diagnostic>,
+    work: usize,
+    /// What a search of the phase has been through in vain.
+    looked: usize,
+    pub(super) watch: Option<ValueWatch>,
+}
+
+/// Lengths of the texts of [`Outside`].
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Settled {
+    pub(super) content: usize,
+    pub(super) text: usize,
+}
+
+/// What is being read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Phase {
+    #[default]
+    Outside,
+    /// A block that began at a byte, after some values.
+    Block {
+        start: usize,
+        values: usize,
+    },
+    /// A block that was given up.
+    Skip,
+    /// Thinking that began at a byte.
+    Think {
+        start: usize,
+    },
+    /// A result that the model wrote itself.
+    Result,
+    /// What follows a call in a fence.
+    FenceEnd,
+    Ended,
+}
+
+/// Whether a step was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    Taken,
+    /// The text ends here, or more of it could change the step.
+    Wait,
+}
+
+/// What only the whole text can tell.
+pub(super) struct Whole {
+    /// Where the last end tag of a result begins.
+    last_result_end: Option<usize>,
+    /// Where the last word begins that a call outside tags must have.
+    last_arguments: Option<usize>,
+}
+
+impl Whole {
+    fn of(text: &str) -> Self {
+        Self { last_result_end: text.rfind(RESULT_END), last_arguments: text.rfind("arguments") }
+    }
 }
 
 pub(super) struct Scan<'a> {
     pub(super) text: &'a str,
-    dialect: HermesDialect,
-    pub(super) pos: usize,
-    pub(super) calls: Vec<ToolCall>,
-    /// The text outside calls.
-    pub(super) outside: Outside,
-    diagnostics: Vec<Diagnostic>,
-    work_left: usize,
-    /// Where the last end tag of a result begins, so that none is searched for in vain.
-    last_result_end: Option<usize>,
+    pub(super) dialect: HermesDialect,
+    /// `None` where more text may follow.
+    whole: Option<Whole>,
+    pub(super) at: Progress,
 }
 
 impl<'a> Scan<'a> {
-    fn run(&mut self) {
-        let bare_possible = self.text.contains("arguments");
-        while let Some(next) = self.rest().find(|c| c == '<' || (bare_possible && c == '{')) {
-            self.keep(next);
-            let rest = self.rest();
-            if self.work_left == 0 {
-                self.note(self.pos, DiagnosticKind::WorkLimit);
-                break;
-            } else if rest.starts_with(CALL_START) {
-                self.block();
-            } else if rest.starts_with(CALL_END) {
-                self.note(self.pos, DiagnosticKind::StrayEndTag);
-                self.pos += CALL_END.len();
-            } else if rest.starts_with(THINK_START) {
-                self.think();
-            } else if rest.starts_with(THINK_END) {
-                self.note(self.pos, DiagnosticKind::StrayThinkEnd);
+    pub(super) fn new(text: &'a str, dialect: HermesDialect, whole: Option<Whole>, at: Progress) -> Self {
+        Self { text, dialect, whole, at }
+    }
+
+    pub(super) fn step(&mut self) -> Step {
+        match self.at.phase {
+            Phase::Outside => self.outside(),
+            Phase::Block { start, values } => self.block(start, values),
+            Phase::Skip => self.skip_to_tag(),
+            Phase::Think { start } => self.think(start),
+            Phase::Result => self.invented_result(),
+            Phase::FenceEnd => self.fence_end(),
+            Phase::Ended => Step::Wait,
+        }
+    }
+
+    fn outside(&mut self) -> Step {
+        let Some(next) = self.rest().find(['<', '{']) else {
+            self.keep(self.rest().len());
+            return Step::Wait;
+        };
+        self.keep(next);
+        let rest = self.rest();
+        if self.work_is_spent() {
+            if self.is_whole() {
+                self.note(self.at.pos, DiagnosticKind::WorkLimit);
+                self.keep(rest.len());
+                self.enter(Phase::Ended);
+            }
+            return Step::Wait;
+        }
+        match tag_at(rest, &TAGS) {
+            Some(CALL_START) => {
+                self.enter(Phase::Block { start: self.at.pos, values: 0 });
+                self.at.pos += CALL_START.len();
+            }
+            Some(CALL_END) => {
+                self.note(self.at.pos, DiagnosticKind::StrayEndTag);
+                self.at.pos += CALL_END.len();
+            }
+            Some(THINK_START) => {
+                self.enter(Phase::Think { start: self.at.pos });
+                self.at.pos += THINK_START.len();
+            }
+            Some(THINK_END) => {
+                self.note(self.at.pos, DiagnosticKind::StrayThinkEnd);
                 self.keep(THINK_END.len());
-            } else if rest.starts_with(RESULT_START) {
-                self.invented_result();
-            } else if at_turn_token(rest) {
-                self.end_of_turn();
-                return;
-            } else if rest.starts_with('{') {
-                match bare_call(self) {
-                    Bare::Taken => {}
-                    Bare::Text(bytes) => self.keep(bytes),
-                }
-            } else {
-                self.keep(1);
             }
+            Some(RESULT_START) => {
+                self.note(self.at.pos, DiagnosticKind::InventedResult);
+                self.enter(Phase::Result);
+            }
+            Some(_) => self.end_of_turn(),
+            None if rest.starts_with('{') => return self.brace(),
+            None if self.waits_for_tag(rest, &TAGS) => return Step::Wait,
+            None => self.keep(1),
         }
-        self.keep(self.rest().len());
+        Step::Taken
     }
 
-    /// Reads from a start tag to behind its end tag, or to where the next tag begins.
-    fn block(&mut self) {
-        let start = self.pos;
-        self.pos += CALL_START.len();
-        let mut values = 0;
-        loop {
-            self.skip_white_space();
-            let rest = self.rest();
-            if rest.starts_with(CALL_END) {
-                if values == 0 {
-                    self.note(start, DiagnosticKind::EmptyBlock);
-                }
-                self.pos += CALL_END.len();
-                return;
-            }
-            if rest.is_empty() || rest.starts_with(CALL_START) || at_turn_token(rest) {
-                let kind = match (values, rest.is_empty()) {
-                    (0, true) => DiagnosticKind::TruncatedCall,
-                    (0, false) => DiagnosticKind::EmptyBlock,
-                    _ => DiagnosticKind::MissingEndTag,
-                };
-                self.note(start, kind);
-                return;
-            }
-            if let Some(after) = rest.strip_prefix("```") {
-                let language = after.bytes().take_while(u8::is_ascii_alphanumeric).count();
-                self.note(self.pos, DiagnosticKind::Fence);
-                self.pos += 3 + language;
-                continue;
-            }
-            if values > 0 && !rest.starts_with(['{', '[']) {
-                // Junk is dropped where an end tag closes the block; otherwise it is the text after the call.
-                let tag = find_tag(rest);
-                let closed = tag.is_some_and(|tag| rest[tag..].starts_with(CALL_END));
-                if let (Some(tag), true) = (tag, closed) {
-                    self.note(self.pos, DiagnosticKind::JunkInBlock);
-                    self.pos += tag;
-                    continue;
-                }
-                self.note(start, DiagnosticKind::MissingEndTag);
-                return;
-            }
-            let read = self.read_value(self.pos).map_err(|error| error.kind);
-            let taken = read.and_then(|read| self.take_value(read, values));
-            if let Err(kind) = taken {
-                let kind = match kind {
-                    JsonErrorKind::UnexpectedEnd => DiagnosticKind::TruncatedCall,
-                    kind => DiagnosticKind::BadBlock { error: kind },
-                };
-                self.note(start, kind);
-                self.skip_to_tag();
-                return;
-            }
-            values += 1;
+    /// At a brace outside tags.
+    fn brace(&mut self) -> Step {
+        // A search once for all: without the word there is no call to be found.
+        if let Some(whole) = &self.whole
+            && whole.last_arguments.is_none_or(|last| last < self.at.pos)
+        {
+            self.keep(1);
+            return Step::Taken;
         }
+        match bare_call(self) {
+            Bare::Taken { fenced: true } => self.enter(Phase::FenceEnd),
+            Bare::Taken { fenced: false } => {}
+            Bare::Text(bytes) => self.keep(bytes),
+            Bare::Undecided => return Step::Wait,
+        }
+        Step::Taken
     }
 
-    /// Behind the end tag, or at the start tag, that comes next.
-    fn skip_to_tag(&mut self) {
+    /// Behind a call that a fence precedes: the fence's end goes with it.
+    fn fence_end(&mut self) -> Step {
+        let after = self.text[self.at.pos.max(self.at.looked)..].trim_start();
+        if !self.is_whole() && "```".starts_with(after) && after.len() < 3 {
+            self.at.looked = self.text.len() - after.len();
+            return Step::Wait;
+        }
+        if let Some(after) = after.strip_prefix("```") {
+            self.at.pos = self.text.len() - after.len();
+        }
+        self.enter(Phase::Outside);
+        Step::Taken
+    }
+
+    fn invented_result(&mut self) -> Step {
+        let from = self.text.floor_char_boundary(self.at.pos.max(self.at.looked));
+        let end = match &self.whole {
+            Some(whole) if whole.last_result_end.is_none_or(|last| last < self.at.pos) => None,
+            _ => self.text[from..].find(RESULT_END),
+        };
+        match end {
+            Some(end) => self.at.pos = from + end + RESULT_END.len(),
+            None if self.is_whole() => self.keep(RESULT_START.len()),
+            None => {
+                self.at.looked = self.text.len().saturating_sub(RESULT_END.len() - 1);
+                return Step::Wait;
+            }
+        }
+        self.enter(Phase::Outside);
+        Step::Taken
+    }
+
+    /// Inside thinking: up to its end tag, the end of the turn, or the next `<` that is neither.
+    fn think(&mut self, start: usize) -> Step {
         let rest = self.rest();
-        let tag = find_tag(rest).unwrap_or(rest.len());
-        let end_tag = rest[tag..].starts_with(CALL_END);
-        self.pos += tag + if end_tag { CALL_END.len() } else { 0 };
-    }
-
-    /// Makes the calls that a value holds, unless it looks like a string which was never closed and has swallowed
-    /// the tags after it.
-    fn take_value(&mut self, read: ReadValue, values_before: usize) -> Result<(), JsonErrorKind> {
-        let at = self.pos;
-        let tag_inside = find_tag(&self.text[at..read.end]);
-        if tag_inside.is_some() && read.notes.contains(&DiagnosticKind::RawControl) {
-            return Err(JsonErrorKind::RawControl);
-        }
-        if values_before > 0 {
-            self.note(at, DiagnosticKind::SeveralInBlock);
-        }
-        let mut notes = read.notes;
-        let calls = calls_of_value(read.value, read.truncated, &mut notes);
-        for kind in notes {
-            self.note(at, kind);
-        }
-        // What is no call may hide one: go on at the tag inside it.
-        self.pos = tag_inside.filter(|_| calls.is_empty()).map_or(read.end, |tag| at + tag);
-        self.calls.extend(calls);
-        Ok(())
-    }
-
-    /// Reads the value at byte `at`: strictly as JSON, else as a literal with repairs.
-    pub(super) fn read_value(&mut self, at: usize) -> Result<ReadValue, JsonError> {
-        let text = &self.text[at..];
-        let json = parse_prefix(text, &JsonOptions { max_depth: MAX_CALL_DEPTH });
-        self.spend(json.as_ref().map_or_else(|error| error.offset, |(_, end)| *end));
-        if let Ok((value, end)) = json {
-            let notes = match self.dialect {
-                HermesDialect::Json => Vec::new(),
-                HermesDialect::Python => vec![DiagnosticKind::OtherDialect],
-            };
-            return Ok(ReadValue { value, end: at + end, notes, truncated: false });
-        }
-        // `{{…}}`, which models learn from prompts with escaped braces: the inner object is meant, and the
-        // last brace is junk.
-        let doubled = usize::from(text.starts_with("{{"));
-        let options = LiteralOptions { max_depth: MAX_CALL_DEPTH, stops: &STOPS };
-        let literal = parse_literal_prefix(&text[doubled..], &options);
-        self.spend(literal.as_ref().map_or_else(|error| error.offset, |literal| literal.end));
-        let literal = literal?;
-        let mut notes: Vec<DiagnosticKind> = Vec::new();
-        if literal.python && self.dialect == HermesDialect::Json {
-            notes.push(DiagnosticKind::OtherDialect);
-        }
-        let truncated = literal.repairs.iter().any(|(_, repair)| *repair == Repair::Truncated);
-        for (_, repair) in literal.repairs {
-            let kind = diagnostic_of(repair);
-            if !notes.contains(&kind) {
-                notes.push(kind);
-            }
-        }
-        Ok(ReadValue { value: literal.value, end: at + doubled + literal.end, notes, truncated })
-    }
-
-    fn invented_result(&mut self) {
-        self.note(self.pos, DiagnosticKind::InventedResult);
-        match self.last_result_end {
-            Some(last) if last > self.pos => {
-                let end = self.rest().find(RESULT_END).unwrap_or(0);
-                self.pos += end + RESULT_END.len();
-            }
-            _ => self.keep(RESULT_START.len()),
-        }
-    }
-
-    fn think(&mut self) {
+        let next = rest.find('<').unwrap_or(rest.len());
+        self.at.outside.think_more(&rest[..next]);
+        self.at.pos += next;
         let rest = self.rest();
-        let mut end = rest.find(THINK_END);
-        let mut thinking = &rest[..end.map_or(rest.len(), |end| end + THINK_END.len())];
-        if let Some(turn_end) = TURN_TOKENS.iter().filter_map(|token| thinking.find(token)).min() {
-            thinking = &thinking[..turn_end];
-            end = None;
+        let closed = rest.starts_with(THINK_END);
+        if !closed && tag_at(rest, TURN_TOKENS).is_none() {
+            if !self.is_whole() && (rest.is_empty() || may_become_tag(rest, &TAGS)) {
+                return Step::Wait;
+            }
+            if !rest.is_empty() {
+                self.at.outside.think_more("<");
+                self.at.pos += 1;
+                return Step::Taken;
+            }
         }
-        let calls = thinking.contains(CALL_START);
-        if end.is_none() {
-            self.note(self.pos, DiagnosticKind::UnterminatedThink);
+        let calls = self.text[start..self.at.pos].contains(CALL_START);
+        if closed {
+            self.at.pos += THINK_END.len();
+        } else {
+            self.note(start, DiagnosticKind::UnterminatedThink);
         }
-        match (calls, end) {
-            (true, Some(_)) => self.note(self.pos, DiagnosticKind::CallInThink),
-            (true, None) => self.note(self.pos, DiagnosticKind::CallInUnterminatedThink),
+        match (calls, closed) {
+            (true, true) => self.note(start, DiagnosticKind::CallInThink),
+            (true, false) => self.note(start, DiagnosticKind::CallInUnterminatedThink),
             (false, _) => {}
         }
-        let inside = thinking.strip_prefix(THINK_START).unwrap_or(thinking);
-        self.outside.think(thinking, inside.strip_suffix(THINK_END).unwrap_or(inside));
-        self.pos += thinking.len();
+        self.at.outside.think_end(&self.text[start..self.at.pos]);
+        self.enter(Phase::Outside);
+        Step::Taken
     }
 
     /// At a turn token: the rest is not the model's turn.
     fn end_of_turn(&mut self) {
         let mut after = self.rest();
-        while let Some(next) = TURN_TOKENS.iter().find_map(|token| after.strip_prefix(token)) {
-            after = next.trim_start();
+        while let Some(token) = tag_at(after, TURN_TOKENS) {
+            after = after[token.len()..].trim_start();
         }
         if !after.is_empty() {
-            self.note(self.pos, DiagnosticKind::Overrun);
+            self.note(self.at.pos, DiagnosticKind::Overrun);
         }
-        self.pos = self.text.len();
+        self.enter(Phase::Ended);
+    }
+
+    pub(super) fn is_whole(&self) -> bool {
+        self.whole.is_some()
+    }
+
+    /// Whether `rest` is but the beginning of a tag, as far as the text goes.
+    pub(super) fn waits_for_tag(&self, rest: &str, tags: &[&str]) -> bool {
+        !self.is_whole() && may_become_tag(rest, tags)
     }
 
     pub(super) fn note(&mut self, offset: usize, kind: DiagnosticKind) {
-        self.diagnostics.push(Diagnostic { kind, offset });
+        self.at.diagnostics.push(Diagnostic { kind, offset });
     }
 
     /// Counts work; beyond the limit the rest of the text is not read.
-    fn spend(&mut self, bytes: usize) {
+    pub(super) fn spend(&mut self, bytes: usize) {
         // Skipping and locating count too, hence more than the bytes read.
-        self.work_left = self.work_left.saturating_sub(bytes + 32);
+        self.at.work = self.at.work.saturating_add(bytes + 32);
+    }
+
+    pub(super) fn work_is_spent(&self) -> bool {
+        self.at.work >= 16 * self.text.len() + 65_536
     }
 
     pub(super) fn rest(&self) -> &'a str {
-        &self.text[self.pos..]
+        &self.text[self.at.pos..]
+    }
+
+    pub(super) fn enter(&mut self, phase: Phase) {
+        self.at.phase = phase;
+        self.at.looked = 0;
     }
 
     /// Moves on, keeping the bytes as text outside calls.
     fn keep(&mut self, bytes: usize) {
-        self.outside.keep(&self.rest()[..bytes]);
-        self.pos += bytes;
+        self.at.outside.keep(&self.rest()[..bytes]);
+        self.at.pos += bytes;
     }
 
-    fn skip_white_space(&mut self) {
-        let rest = self.rest();
-        let space = |c: char| c.is_whitespace() || c == '\u{feff}';
-        self.pos += rest.len() - rest.trim_start_matches(space).len();
+    /// The next tag that begins or ends a block, or ends the turn, after the position; remembers where it looked.
+    pub(super) fn find_block_tag(&mut self) -> Option<usize> {
+        let from = self.at.pos.max(self.at.looked);
+        let found = find_block_tag(&self.text[from..]);
+        if found.is_none() {
+            let tail = self.text[from..].rfind('<').map(|at| from + at);
+            let open = tail.filter(|&at| may_become_tag(&self.text[at..], &TAGS));
+            self.at.looked = open.unwrap_or(self.text.len());
+        }
+        found.map(|at| from + at - self.at.pos)
     }
 }
 
-fn at_turn_token(text: &str) -> bool {
-    TURN_TOKENS.iter().any(|token| text.starts_with(token))
+pub(super) fn at_turn_token(text: &str) -> bool {
+    tag_at(text, TURN_TOKENS).is_some()
 }
 
 /// The next tag that begins or ends a block, or ends the turn.
-fn find_tag(text: &str) -> Option<usize> {
+pub(super) fn find_block_tag(text: &str) -> Option<usize> {
     let tag = |rest: &str| rest.starts_with(CALL_START) || rest.starts_with(CALL_END) || at_turn_token(rest);
     text.match_indices('<').map(|(at, _)| at).find(|&at| tag(&text[at..]))
 }
 
-fn diagnostic_of(repair: Repair) -> DiagnosticKind {
+/// The next tag that means something outside blocks.
+pub(super) fn find_outside_tag(text: &str) -> Option<usize> {
+    text.match_indices('<').map(|(at, _)| at).find(|&at| tag_at(&text[at..], &TAGS).is_some())
+}
+
+pub(super) fn diagnostic_of(repair: Repair) -> DiagnosticKind {
     match repair {
         Repair::Tuple => DiagnosticKind::Tuple,
         Repair::DigitSeparator => DiagnosticKind::DigitSeparator,

@@ -1,15 +1,25 @@
 //! Call formats: how tools, calls and results are written, and how calls are read back.
 
 mod bare;
+mod by_name;
 mod diagnostic;
 mod hermes;
+mod hermes_block;
 mod hermes_parse;
+mod hermes_stream;
+pub(crate) mod mistral;
+mod mistral_parse;
+mod mistral_stream;
+mod mistral_value;
 mod object_call;
 mod parsed;
+mod scan;
 mod stream;
 
+pub use by_name::format_by_name;
 pub use diagnostic::{Diagnostic, DiagnosticKind, Severity};
 pub use hermes::{Hermes, HermesDialect};
+pub use mistral::{Mistral, MistralGeneration};
 pub use parsed::{ParseStatus, Parsed};
 pub use stream::{ParseEvent, StreamParser};
 

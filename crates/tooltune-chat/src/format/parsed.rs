@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::scan::is_trimmed;
 use super::{Diagnostic, Severity};
 use crate::{Error, ToolCall};
 
@@ -45,6 +46,8 @@ pub(super) struct Outside {
     pub(super) text: String,
     /// Without the text.
     pub(super) thinking: String,
+    /// Whether the block of thinking that is being read holds more than white space.
+    in_thought: bool,
 }
 
 impl Outside {
@@ -55,19 +58,37 @@ impl Outside {
     }
 
     /// A block of thinking: with its tags, and what they hold.
+    #[allow(dead_code, reason = "for formats that take thinking as a whole")]
     pub(super) fn think(&mut self, tagged: &str, inside: &str) {
-        self.content.push_str(tagged);
-        let inside = inside.trim();
-        if !self.thinking.is_empty() && !inside.is_empty() {
+        self.think_more(inside);
+        self.think_end(tagged);
+    }
+
+    /// More of what a block of thinking holds.
+    pub(super) fn think_more(&mut self, piece: &str) {
+        let piece = if self.in_thought { piece } else { piece.trim_start() };
+        if piece.is_empty() {
+            return;
+        }
+        if !self.in_thought && !self.thinking.is_empty() {
             self.thinking.push('\n');
         }
-        self.thinking.push_str(inside);
+        self.in_thought = true;
+        self.thinking.push_str(piece);
+    }
+
+    /// The end of a block of thinking: all of it, with its tags.
+    pub(super) fn think_end(&mut self, tagged: &str) {
+        self.content.push_str(tagged);
+        if std::mem::take(&mut self.in_thought) {
+            self.thinking.truncate(self.thinking.trim_end().len());
+        }
     }
 }
 
 impl Parsed {
     pub(super) fn new(calls: Vec<ToolCall>, outside: Outside, diagnostics: Vec<Diagnostic>) -> Self {
-        let Outside { content, text, thinking } = outside;
+        let Outside { content, text, thinking, .. } = outside;
         let (content, text, thinking) = (trimmed(&content), trimmed(&text), trimmed(&thinking));
         let worst = diagnostics.iter().map(Diagnostic::severity).max().unwrap_or(Severity::Note);
         let status = match (calls.is_empty(), worst) {
@@ -92,5 +113,5 @@ impl Parsed {
 }
 
 fn trimmed(text: &str) -> String {
-    text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}').to_owned()
+    text.trim_matches(is_trimmed).to_owned()
 }

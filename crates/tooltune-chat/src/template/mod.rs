@@ -4,12 +4,17 @@ mod course;
 mod gemma2;
 mod gemma2_tools;
 mod loss;
+mod mistral;
+mod mistral_problem;
+mod mistral_turns;
 mod turns;
 
 pub use course::{COURSE_THINK_SENTENCE, Course, course_messages};
 pub use gemma2::Gemma2;
 pub use gemma2_tools::Gemma2Tools;
 pub use loss::LossWeights;
+pub use mistral::{MistralInstruct, MistralVersion};
+pub use mistral_problem::MistralProblem;
 
 use crate::{Conversation, Error, Segment};
 

@@ -28,9 +28,21 @@ pub(super) fn parse(text: &str, options: &JsonOptions) -> Result<Value, JsonErro
     }
 }
 
+/// Parses a whole text in which a key may stand twice: as in Python, it keeps its first place and its last value.
+pub(super) fn parse_last_wins(text: &str, options: &JsonOptions) -> Result<Value, JsonError> {
+    let mut parser = Parser { repeated_keys: true, ..Parser::new(text, options) };
+    let value = parser.value();
+    value
+        .and_then(|value| {
+            parser.skip_white_space();
+            parser.peek().map_or(Ok(value), |_| Err(parser.unexpected("the end")))
+        })
+        .map_err(|kind| JsonError::at(text, parser.pos, kind))
+}
+
 /// Parses one value at the start of a text (after white space) and returns the bytes it took.
 pub(crate) fn parse_prefix(text: &str, options: &JsonOptions) -> Result<(Value, usize), JsonError> {
-    let mut parser = Parser { text, pos: 0, depth: 0, max_depth: options.max_depth };
+    let mut parser = Parser::new(text, options);
     match parser.value() {
         Ok(value) => Ok((value, parser.pos)),
         Err(kind) => Err(JsonError::at(text, parser.pos, kind)),
@@ -45,9 +57,14 @@ struct Parser<'a> {
     pos: usize,
     depth: usize,
     max_depth: usize,
+    repeated_keys: bool,
 }
 
-impl Parser<'_> {
+impl<'a> Parser<'a> {
+    fn new(text: &'a str, options: &JsonOptions) -> Self {
+        Self { text, pos: 0, depth: 0, max_depth: options.max_depth, repeated_keys: false }
+    }
+
     fn value(&mut self) -> Result<Value, JsonErrorKind> {
         self.skip_white_space();
         match self.peek() {
@@ -88,7 +105,7 @@ impl Parser<'_> {
                 return Err(self.unexpected("a key in double quotes"));
             }
             let key = self.string()?;
-            if object.contains_key(&key) {
+            if object.contains_key(&key) && !self.repeated_keys {
                 self.pos = key_start;
                 return Err(JsonErrorKind::DuplicateKey { key });
             }

@@ -60,6 +60,12 @@ impl Value {
         json::parse(text, options)
     }
 
+    /// As [`Value::parse_json`], and as Python's `json.loads` does where a key stands twice: it keeps its first place
+    /// and its last value.
+    pub(crate) fn parse_json_last_wins(text: &str) -> Result<Self, JsonError> {
+        json::parse_last_wins(text, &JsonOptions::default())
+    }
+
     /// Parses one Python literal: what `repr` prints for dicts with string keys, lists, tuples (they become
     /// arrays), strings, numbers, `True`, `False` and `None`. Nothing is evaluated.
     ///

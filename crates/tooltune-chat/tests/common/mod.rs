@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use tooltune_chat::{Conversation, JsonOptions, Message, Value};
+use tooltune_chat::{Conversation, JsonOptions, Message, Object, ToolCall, ToolDefinition, Value};
 
 /// The folder named by `TOOLTUNE_DATA`, or `tests/data` of the repository.
 pub(crate) fn data(path: &str) -> PathBuf {
@@ -34,6 +34,43 @@ pub(crate) fn conversation(messages: &Value) -> Conversation {
         Message::new(role, content)
     };
     Conversation::new(Vec::new(), messages.as_array().unwrap().iter().map(message).collect())
+}
+
+/// A row's tools and messages as data: with calls and ids, the parts of a content with an empty line between them.
+pub(crate) fn chat(row: &Value) -> Conversation {
+    let tools = row.get("tools").and_then(Value::as_array).unwrap_or_default();
+    let tools = tools.iter().map(|tool| ToolDefinition::from_value(tool).unwrap()).collect();
+    let message = |value: &Value| {
+        let text = |key| value.get(key).and_then(Value::as_str).map(str::to_owned);
+        let parts = value.get("content").and_then(Value::as_array).unwrap_or_default();
+        let parts: Vec<_> =
+            parts.iter().filter_map(|part| part.get("text").and_then(Value::as_str)).collect();
+        let parts: Vec<_> = parts.into_iter().filter(|text| !text.is_empty()).collect();
+        let calls = value.get("tool_calls").and_then(Value::as_array).unwrap_or_default();
+        Message {
+            tool_calls: calls.iter().map(call).collect(),
+            tool_call_id: text("tool_call_id"),
+            name: text("name"),
+            ..Message::new(
+                text("role").unwrap().parse().unwrap(),
+                text("content").unwrap_or(parts.join("\n\n")),
+            )
+        }
+    };
+    Conversation::new(
+        tools,
+        row.get("messages").and_then(Value::as_array).unwrap().iter().map(message).collect(),
+    )
+}
+
+fn call(value: &Value) -> ToolCall {
+    let function = value.get("function").unwrap();
+    let arguments: Object = match function.get("arguments").unwrap() {
+        Value::String(text) => json(text).as_object().unwrap().clone(),
+        arguments => arguments.as_object().unwrap().clone(),
+    };
+    let id = value.get("id").and_then(Value::as_str).map(str::to_owned);
+    ToolCall { id, ..ToolCall::new(function.get("name").and_then(Value::as_str).unwrap(), arguments) }
 }
 
 pub(crate) fn ids(value: &Value) -> Vec<i64> {

@@ -1,0 +1,23 @@
+//! Formats by their names.
+
+use super::{Hermes, Mistral, ToolCallFormat};
+
+/// The call format of this name, as [`ToolCallFormat::name`] gives it; `None` for a name that none has.
+///
+/// ```
+/// use tooltune_chat::format_by_name;
+///
+/// assert_eq!(format_by_name("hermes").map(|format| format.name().to_owned()).as_deref(), Some("hermes"));
+/// assert!(format_by_name("morse").is_none());
+/// ```
+#[must_use]
+pub fn format_by_name(name: &str) -> Option<Box<dyn ToolCallFormat>> {
+    let format: Box<dyn ToolCallFormat> = match name {
+        "hermes" => Box::new(Hermes::json()),
+        "hermes-python" => Box::new(Hermes::python()),
+        "mistral" => Box::new(Mistral::v3()),
+        "mistral-v11" => Box::new(Mistral::v11()),
+        _ => return None,
+    };
+    Some(format)
+}
