@@ -51,7 +51,7 @@
 //! | `role`, `message`, `conversation`, `tool` | [`Role`], [`Message`], [`Conversation`], [`ToolDefinition`], [`ToolCall`], [`ToolResult`] |
 //! | `segment`, `encode` | [`Segment`], [`SegmentKind`], [`encode`], [`EncodedChat`] |
 //! | `template` | [`ChatTemplate`]: [`Gemma2`], [`Gemma2Tools`], [`Course`]; [`LossWeights`] |
-//! | `format` | [`ToolCallFormat`]: [`Hermes`] in two dialects; [`Parsed`], [`Diagnostic`] |
+//! | `format` | [`ToolCallFormat`]: [`Hermes`] in two dialects, [`Llama31`], [`Pythonic`], [`FunctionGemma`], [`OpenAi`]; [`Parsed`], [`Diagnostic`] |
 //! | `tokenizer` | [`TextTokenizer`]: [`HfTokenizer`], [`ByteTokenizer`] |
 //! | `read` | [`read_jsonl`]: the course's and OpenAI's layouts |
 
@@ -72,8 +72,8 @@ pub use conversation::Conversation;
 pub use encode::{EncodedChat, IGNORE_INDEX, encode};
 pub use error::Error;
 pub use format::{
-    Diagnostic, DiagnosticKind, Hermes, HermesDialect, ParseEvent, ParseStatus, Parsed, Severity,
-    StreamParser, ToolCallFormat,
+    Diagnostic, DiagnosticKind, FunctionGemma, Hermes, HermesDialect, Llama31, OpenAi, ParseEvent,
+    ParseStatus, Parsed, Pythonic, Severity, StreamParser, ToolCallFormat,
 };
 pub use message::Message;
 pub use read::{

@@ -305,7 +305,7 @@ fn find_tag(text: &str) -> Option<usize> {
     text.match_indices('<').map(|(at, _)| at).find(|&at| tag(&text[at..]))
 }
 
-fn diagnostic_of(repair: Repair) -> DiagnosticKind {
+pub(super) fn diagnostic_of(repair: Repair) -> DiagnosticKind {
     match repair {
         Repair::Tuple => DiagnosticKind::Tuple,
         Repair::DigitSeparator => DiagnosticKind::DigitSeparator,
