@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! cargo run --release --example pretrain -- --out FIRST
-//! cargo run --release --example pretrain -- --from FIRST --seed 2 --million-tokens 10 --out examples/assets/base
+//! cargo run --release --example pretrain -- --from FIRST --seed 2 --million-tokens 8 --out examples/assets/base
 //! ```
 //!
 //! Muon on the matrices (Jordan et al., 2024), AdamW on embedding and norms; answers weigh 1, a sample of the prompt's tokens 0.3. The loop
@@ -39,7 +39,7 @@ struct Args {
     /// Tokens to read, in millions.
     #[arg(long, default_value_t = 24.0)]
     million_tokens: f64,
-    /// Go on from this folder, with the last part of the curriculum.
+    /// Go on from this folder, with the last part of the curriculum, from a third of the learning rates down.
     #[arg(long)]
     from: Option<PathBuf>,
     /// Decoder layers.
@@ -119,7 +119,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     while (tokens as f64) < args.million_tokens * 1e6 {
         let done = tokens as f64 / (args.million_tokens * 1e6);
         let batches = [stream.next_batch(done)?, stream.next_batch(done)?];
-        let factor = schedule(step, done);
+        let factor = schedule(step, done, args.from.is_some());
         let (loss, grads) = accumulate(&model, &batches, &objective, args.seed, step, batches.len())?;
         let (matrix_grads, other_grads) = split(&model, grads, &matrices);
         let norm = gradients::global_norm(&model, &other_grads)?;
@@ -152,10 +152,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Linear warm-up, constant for the first half, then linear to 2 %.
-fn schedule(step: usize, done: f64) -> f64 {
+/// Linear warm-up, constant for the first half, then linear to 2 %; a second run goes down from a third of that at once.
+fn schedule(step: usize, done: f64, second: bool) -> f64 {
     let warmup = ((step + 1) as f64 / WARMUP_STEPS).min(1.0);
-    warmup * if done < 0.5 { 1.0 } else { ((1.0 - done) / 0.5).max(0.02) }
+    let (peak, constant) = if second { (0.33, 0.0) } else { (1.0, 0.5) };
+    warmup * peak * if done < constant { 1.0 } else { ((1.0 - done) / (1.0 - constant)).max(0.02) }
 }
 
 /// The dialogues, in batches of similar length.

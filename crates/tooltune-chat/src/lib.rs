@@ -51,7 +51,7 @@
 //! | `role`, `message`, `conversation`, `tool` | [`Role`], [`Message`], [`Conversation`], [`ToolDefinition`], [`ToolCall`], [`ToolResult`] |
 //! | `segment`, `encode` | [`Segment`], [`SegmentKind`], [`encode`], [`EncodedChat`] |
 //! | `template` | [`ChatTemplate`]: [`Gemma2`], [`Gemma2Tools`], [`Course`], [`MistralInstruct`]; [`LossWeights`] |
-//! | `format` | [`ToolCallFormat`]: [`Hermes`] in two dialects, [`Mistral`] in two generations; [`format_by_name`]; [`Parsed`], [`Diagnostic`], [`StreamParser`] |
+//! | `format` | [`ToolCallFormat`]: [`Hermes`] in two dialects, [`Mistral`] in two generations, [`Llama31`], [`Pythonic`], [`FunctionGemma`], [`OpenAi`]; [`format_by_name`]; [`Parsed`], [`Diagnostic`], [`StreamParser`] |
 //! | `tokenizer` | [`TextTokenizer`]: [`HfTokenizer`], [`ByteTokenizer`] |
 //! | `read` | [`read_jsonl`]: the course's and OpenAI's layouts |
 
@@ -72,8 +72,9 @@ pub use conversation::Conversation;
 pub use encode::{EncodedChat, IGNORE_INDEX, encode};
 pub use error::Error;
 pub use format::{
-    Diagnostic, DiagnosticKind, Hermes, HermesDialect, Mistral, MistralGeneration, ParseEvent, ParseStatus,
-    Parsed, Severity, StreamParser, ToolCallFormat, format_by_name,
+    Diagnostic, DiagnosticKind, FunctionGemma, Hermes, HermesDialect, Llama31, Mistral, MistralGeneration,
+    OpenAi, ParseEvent, ParseStatus, Parsed, Pythonic, Severity, StreamParser, ToolCallFormat,
+    format_by_name,
 };
 pub use message::Message;
 pub use read::{

@@ -1,6 +1,6 @@
 //! Formats by their names.
 
-use super::{Hermes, Mistral, ToolCallFormat};
+use super::{FunctionGemma, Hermes, Llama31, Mistral, OpenAi, Pythonic, ToolCallFormat};
 
 /// The call format of this name, as [`ToolCallFormat::name`] gives it; `None` for a name that none has.
 ///
@@ -17,6 +17,10 @@ pub fn format_by_name(name: &str) -> Option<Box<dyn ToolCallFormat>> {
         "hermes-python" => Box::new(Hermes::python()),
         "mistral" => Box::new(Mistral::v3()),
         "mistral-v11" => Box::new(Mistral::v11()),
+        "llama-3.1" => Box::new(Llama31::default()),
+        "pythonic" => Box::new(Pythonic),
+        "functiongemma" => Box::new(FunctionGemma::default()),
+        "openai" => Box::new(OpenAi),
         _ => return None,
     };
     Some(format)

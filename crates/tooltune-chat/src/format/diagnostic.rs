@@ -154,15 +154,42 @@ pub enum DiagnosticKind {
     /// Text beside the calls, where the format has no place for it.
     #[error("text beside the calls")]
     TextBeside,
-    /// Calls that should be items of a list.
-    #[error("calls outside a list")]
-    MissingList,
     /// Several lists of calls in one turn.
     #[error("several lists of calls in one turn")]
     SeveralLists,
     /// The id of a call is announced and left out.
     #[error("the tag of a call's id without an id")]
     EmptyCallId,
+    /// A string without what delimits strings.
+    #[error("a string without quotes")]
+    UnquotedString,
+    /// A string in quotes that the format does not use.
+    #[error("a string in quotes of another format")]
+    WrongQuotes,
+    /// Adjacent strings, read as one.
+    #[error("adjacent strings were joined")]
+    JoinedStrings,
+    /// White space inside a call, where the format has none.
+    #[error("white space inside a call")]
+    StrayWhiteSpace,
+    /// The word that begins a call is missing.
+    #[error("a call without its first word")]
+    MissingPrefix,
+    /// Calls that should be items of a list.
+    #[error("calls outside a list")]
+    MissingList,
+    /// Quotes around all calls.
+    #[error("quotes around the calls")]
+    QuotedCalls,
+    /// A call as an argument of another, kept as its text.
+    #[error("a call as an argument was kept as text")]
+    NestedCall,
+    /// The arguments were an object where the format writes a string that holds JSON.
+    #[error("the arguments were an object, not a JSON string")]
+    ArgumentsAsObject,
+    /// The call lacks the `function` object around it.
+    #[error("the call is not wrapped in a `function` object")]
+    MissingWrapper,
 
     // Losses.
     /// A block that cannot be read.

@@ -1,26 +1,44 @@
 //! Call formats: how tools, calls and results are written, and how calls are read back.
 
 mod bare;
+mod brackets;
 mod by_name;
 mod diagnostic;
+mod function_gemma;
+mod function_gemma_parse;
+mod function_gemma_value;
 mod hermes;
 mod hermes_block;
 mod hermes_parse;
 mod hermes_stream;
+mod json_indent;
+mod json_read;
+mod llama31;
+mod llama31_parse;
 pub(crate) mod mistral;
 mod mistral_parse;
 mod mistral_stream;
 mod mistral_value;
 mod object_call;
+mod openai;
+mod openai_parse;
 mod parsed;
+mod pythonic;
+mod pythonic_parse;
+mod pythonic_value;
+mod reader;
 mod scan;
 mod stream;
 
 pub use by_name::format_by_name;
 pub use diagnostic::{Diagnostic, DiagnosticKind, Severity};
+pub use function_gemma::FunctionGemma;
 pub use hermes::{Hermes, HermesDialect};
+pub use llama31::Llama31;
 pub use mistral::{Mistral, MistralGeneration};
+pub use openai::OpenAi;
 pub use parsed::{ParseStatus, Parsed};
+pub use pythonic::Pythonic;
 pub use stream::{ParseEvent, StreamParser};
 
 use crate::{CallPiece, SegmentContent, ToolCall, ToolDefinition, ToolResult, ToolSchemaStyle};

@@ -3,17 +3,17 @@
 use super::{JsonErrorKind, Number};
 
 /// A number, the bytes it took, and what JSON would not have allowed.
-pub(super) struct ReadNumber {
-    pub(super) number: Number,
-    pub(super) bytes: usize,
+pub(crate) struct ReadNumber {
+    pub(crate) number: Number,
+    pub(crate) bytes: usize,
     /// `1_000`.
-    pub(super) separators: bool,
+    pub(crate) separators: bool,
     /// `+4`, `.5`, `5.`, `0x1f`.
-    pub(super) unusual: bool,
+    pub(crate) unusual: bool,
 }
 
 /// Reads the number at the start of a text, which begins with a digit, a sign or a point.
-pub(super) fn read_number(text: &str) -> Result<ReadNumber, JsonErrorKind> {
+pub(crate) fn read_number(text: &str) -> Result<ReadNumber, JsonErrorKind> {
     let negative = text.starts_with('-');
     let plus = text.starts_with('+');
     let unsigned = &text[usize::from(negative || plus)..];

@@ -17,6 +17,7 @@ pub use error::{JsonError, JsonErrorKind};
 pub(crate) use json::parse_prefix;
 pub use json::{JsonOptions, MAX_DEPTH};
 pub(crate) use literal::{LiteralOptions, Repair, parse_literal_prefix};
+pub(crate) use literal_number::read_number;
 pub use number::Number;
 pub use object::Object;
 
