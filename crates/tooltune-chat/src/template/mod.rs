@@ -1,14 +1,21 @@
 //! Templates: a conversation becomes segments.
 
+mod builder;
+mod chatml;
 mod course;
+mod function_gemma;
 mod gemma2;
 mod gemma2_tools;
+mod llama31;
 mod loss;
 mod turns;
 
+pub use chatml::ChatMl;
 pub use course::{COURSE_THINK_SENTENCE, Course, course_messages};
+pub use function_gemma::FunctionGemmaTemplate;
 pub use gemma2::Gemma2;
 pub use gemma2_tools::Gemma2Tools;
+pub use llama31::Llama31Template;
 pub use loss::LossWeights;
 
 use crate::{Conversation, Error, Segment};
