@@ -6,6 +6,7 @@ mod diagnostic;
 mod function_gemma;
 mod function_gemma_parse;
 mod function_gemma_value;
+mod function_gemma_write;
 mod hermes;
 mod hermes_parse;
 mod json_indent;
@@ -20,6 +21,7 @@ mod pythonic;
 mod pythonic_parse;
 mod pythonic_value;
 mod reader;
+mod retry;
 mod stream;
 
 pub use diagnostic::{Diagnostic, DiagnosticKind, Severity};

@@ -103,7 +103,7 @@ impl FunctionGemmaTemplate {
 }
 
 /// The name of the function that answers at `index`.
-fn name_of<'a>(messages: &'a [Message], index: usize) -> Result<&'a str, Error> {
+fn name_of(messages: &[Message], index: usize) -> Result<&str, Error> {
     let message = &messages[index];
     if let Some(name) = &message.name {
         return Ok(name);
