@@ -50,7 +50,7 @@
 //! | `value` | [`Value`], [`Number`], [`Object`]: JSON with key order, `5` ≠ `5.0`, big integers; JSON and Python texts |
 //! | `role`, `message`, `conversation`, `tool` | [`Role`], [`Message`], [`Conversation`], [`ToolDefinition`], [`ToolCall`], [`ToolResult`] |
 //! | `segment`, `encode` | [`Segment`], [`SegmentKind`], [`encode`], [`EncodedChat`] |
-//! | `template` | [`ChatTemplate`]: [`Gemma2`], [`Gemma2Tools`], [`Course`], [`MistralInstruct`]; [`LossWeights`] |
+//! | `template` | [`ChatTemplate`]: [`Gemma2`], [`Gemma2Tools`], [`Course`], [`MistralInstruct`], [`ChatMl`], [`Llama31Template`], [`FunctionGemmaTemplate`]; [`LossWeights`] |
 //! | `format` | [`ToolCallFormat`]: [`Hermes`] in two dialects, [`Mistral`] in two generations, [`Llama31`], [`Pythonic`], [`FunctionGemma`], [`OpenAi`]; [`format_by_name`]; [`Parsed`], [`Diagnostic`], [`StreamParser`] |
 //! | `tokenizer` | [`TextTokenizer`]: [`HfTokenizer`], [`ByteTokenizer`] |
 //! | `read` | [`read_jsonl`]: the course's and OpenAI's layouts |
@@ -83,8 +83,9 @@ pub use read::{
 pub use role::Role;
 pub use segment::{CallPiece, Segment, SegmentContent, SegmentKind, segments_to_text};
 pub use template::{
-    BOS, COURSE_THINK_SENTENCE, ChatTemplate, Course, END_OF_TURN, EOS, Gemma2, Gemma2Tools, LossWeights,
-    MistralInstruct, MistralProblem, MistralVersion, START_OF_TURN, course_messages,
+    BOS, COURSE_THINK_SENTENCE, ChatMl, ChatTemplate, Course, END_OF_TURN, EOS, FunctionGemmaTemplate, Gemma2,
+    Gemma2Tools, Llama31Template, LossWeights, MistralInstruct, MistralProblem, MistralVersion, START_OF_TURN,
+    course_messages,
 };
 pub use tokenizer::{ByteTokenizer, HfTokenizer, MAX_TOKENIZER_BYTES, TextToken, TextTokenizer};
 pub use tool::{ToolCall, ToolDefinition, ToolResult, ToolSchemaStyle};

@@ -59,11 +59,8 @@ impl Brackets {
                     continue;
                 }
                 b'(' | b'[' | b'{' => self.depth += 1,
-                b')' | b']' | b'}' if self.depth == 0 => {
-                    if until == Until::Item {
-                        return Some(self.at);
-                    }
-                }
+                b')' | b']' | b'}' if self.depth == 0 && until == Until::Item => return Some(self.at),
+                b')' | b']' | b'}' if self.depth == 0 => {}
                 b')' | b']' | b'}' => {
                     self.depth -= 1;
                     if self.depth == 0 && until == Until::Closed {
@@ -89,8 +86,8 @@ mod tests {
     fn strings_hide_brackets_and_any_cut_gives_the_same() {
         for (text, until, want) in [
             ("f(a='(', b=[1, 2])]", Until::Item, Some(18)),
-            ("f(a=\"it's\\\")\", b=1), g()", Until::Item, Some(20)),
-            ("f(a=\"\"\"x\"y)\"\"\") ,", Until::Item, Some(17)),
+            ("f(a=\"it's\\\")\", b=1), g()", Until::Item, Some(19)),
+            ("f(a=\"\"\"x\"y)\"\"\") ,", Until::Item, Some(16)),
             ("f(a='') ]", Until::Item, Some(8)),
             ("{\"a\": \"}\"}; {", Until::Closed, Some(10)),
             ("f(\n)\n", Until::Line, Some(4)),

@@ -7,6 +7,7 @@ mod diagnostic;
 mod function_gemma;
 mod function_gemma_parse;
 mod function_gemma_value;
+mod function_gemma_write;
 mod hermes;
 mod hermes_block;
 mod hermes_parse;
@@ -28,6 +29,7 @@ mod pythonic_parse;
 mod pythonic_value;
 mod reader;
 mod scan;
+mod retry;
 mod stream;
 
 pub use by_name::format_by_name;

@@ -5,8 +5,9 @@
 //! again when more text has come is tried when its end is in sight, or when the text has doubled: so the work stays
 //! linear however small the pieces.
 
-use super::brackets::{Brackets, Until};
+use super::brackets::Until;
 use super::parsed::Outside;
+use super::retry::Retry;
 use super::{Diagnostic, DiagnosticKind, ParseEvent, Parsed, StreamParser};
 use crate::ToolCall;
 
@@ -110,20 +111,6 @@ struct Thinking {
     start: usize,
     /// Up to where there is no end.
     seen: usize,
-}
-
-/// When to try again what needed more text.
-struct Retry {
-    start: usize,
-    /// The bytes with which it was last tried.
-    tried_bytes: usize,
-    next_bytes: usize,
-    /// The bytes of all tries.
-    work: usize,
-    /// Up to where there is no tag.
-    seen: usize,
-    /// The walk to the end in sight; `None` once it was reached.
-    walk: Option<Brackets>,
 }
 
 /// How far the text has been read, and what was found.
@@ -273,53 +260,19 @@ impl Scan {
     /// Whether the text that begins at byte `start` is worth reading now: its end has come in sight, or it has doubled
     /// since it was last read, or the turn is over.
     pub(super) fn due(&mut self, text: &str, start: usize, until: Until) -> bool {
-        self.due_when(text, start, |retry| {
-            let Some(walk) = &mut retry.walk else { return false };
-            let seen = walk.advance(text, until).is_some();
-            if seen {
-                retry.walk = None;
-            }
-            seen
-        })
+        self.eof || self.retry_at(start).due(text, |retry| retry.reaches(text, until))
     }
 
     /// As [`Scan::due`], where a tag ends what begins at `start`.
     pub(super) fn due_at_tag(&mut self, text: &str, start: usize, tag: &str) -> bool {
-        self.due_when(text, start, |retry| match text[retry.seen..].find(tag) {
-            Some(at) => {
-                retry.seen += at + tag.len();
-                true
-            }
-            None => {
-                let seen = text.floor_char_boundary((text.len() + 1).saturating_sub(tag.len()));
-                retry.seen = retry.seen.max(seen);
-                false
-            }
-        })
+        self.eof || self.retry_at(start).due(text, |retry| retry.reaches_tag(text, tag))
     }
 
-    fn due_when(&mut self, text: &str, start: usize, end_in_sight: impl FnOnce(&mut Retry) -> bool) -> bool {
-        if self.eof {
-            return true;
+    fn retry_at(&mut self, start: usize) -> &mut Retry {
+        match self.retry.take() {
+            Some(retry) if retry.start() == start => self.retry.insert(retry),
+            _ => self.retry.insert(Retry::new(start)),
         }
-        let retry = match &mut self.retry {
-            Some(retry) if retry.start == start => retry,
-            _ => {
-                let walk = Some(Brackets::new(start));
-                self.retry.insert(Retry { start, tried_bytes: 0, next_bytes: 64, work: 0, seen: start, walk })
-            }
-        };
-        let bytes = text.len() - start;
-        // Ends that turn out to be none must not be tried without limit.
-        let wait = bytes < retry.next_bytes
-            && bytes != retry.tried_bytes
-            && !(end_in_sight(retry) && retry.work <= 8 * bytes);
-        if wait {
-            return false;
-        }
-        retry.work += bytes;
-        (retry.tried_bytes, retry.next_bytes) = (bytes, 2 * bytes);
-        true
     }
 
     /// Whether the rest is the beginning of a tag of which more may come.

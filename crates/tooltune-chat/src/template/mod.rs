@@ -1,17 +1,24 @@
 //! Templates: a conversation becomes segments.
 
+mod builder;
+mod chatml;
 mod course;
+mod function_gemma;
 mod gemma2;
 mod gemma2_tools;
+mod llama31;
 mod loss;
 mod mistral;
 mod mistral_problem;
 mod mistral_turns;
 mod turns;
 
+pub use chatml::ChatMl;
 pub use course::{COURSE_THINK_SENTENCE, Course, course_messages};
+pub use function_gemma::FunctionGemmaTemplate;
 pub use gemma2::Gemma2;
 pub use gemma2_tools::Gemma2Tools;
+pub use llama31::Llama31Template;
 pub use loss::LossWeights;
 pub use mistral::{MistralInstruct, MistralVersion};
 pub use mistral_problem::MistralProblem;
