@@ -49,7 +49,7 @@
 //! |---|---|
 //! | `value` | [`Value`], [`Number`], [`Object`]: JSON with key order, `5` ≠ `5.0`, big integers; JSON and Python texts |
 //! | `role`, `message`, `conversation`, `tool` | [`Role`], [`Message`], [`Conversation`], [`ToolDefinition`], [`ToolCall`], [`ToolResult`] |
-//! | `segment`, `encode` | [`Segment`], [`SegmentKind`], [`encode`], [`EncodedChat`] |
+//! | `segment`, `encode`, `token_counts` | [`Segment`], [`SegmentKind`], [`encode`], [`EncodedChat`], [`TokensByKind`] |
 //! | `template` | [`ChatTemplate`]: [`Gemma2`], [`Gemma2Tools`], [`Course`]; [`LossWeights`] |
 //! | `format` | [`ToolCallFormat`]: [`Hermes`] in two dialects; [`format_by_name`]; [`Parsed`], [`Diagnostic`], [`StreamParser`] |
 //! | `tokenizer` | [`TextTokenizer`]: [`HfTokenizer`], [`ByteTokenizer`] |
@@ -64,12 +64,13 @@ mod read;
 mod role;
 mod segment;
 mod template;
+mod token_counts;
 mod tokenizer;
 mod tool;
 mod value;
 
 pub use conversation::Conversation;
-pub use encode::{EncodedChat, IGNORE_INDEX, encode};
+pub use encode::{EncodedChat, IGNORE_INDEX, check_pad_token, encode};
 pub use error::Error;
 pub use format::{
     Diagnostic, DiagnosticKind, Hermes, HermesDialect, ParseEvent, ParseStatus, Parsed, Severity,
@@ -85,6 +86,7 @@ pub use template::{
     BOS, COURSE_THINK_SENTENCE, ChatTemplate, Course, END_OF_TURN, EOS, Gemma2, Gemma2Tools, LossWeights,
     START_OF_TURN, course_messages,
 };
+pub use token_counts::{TokenCount, TokensByKind};
 pub use tokenizer::{ByteTokenizer, HfTokenizer, MAX_TOKENIZER_BYTES, TextToken, TextTokenizer};
 pub use tool::{ToolCall, ToolDefinition, ToolResult, ToolSchemaStyle};
 pub use value::{JsonError, JsonErrorKind, JsonOptions, MAX_DEPTH, Number, Object, Value};
