@@ -1,6 +1,6 @@
 //! Segments to ids, weights and kinds.
 
-use crate::{Error, Segment, SegmentContent, SegmentKind, TextTokenizer};
+use crate::{ChatTemplate, Error, Segment, SegmentContent, SegmentKind, TextTokenizer, TokensByKind};
 
 /// The label of a token without loss, as PyTorch's cross-entropy and TRL write it.
 pub const IGNORE_INDEX: i64 = -100;
@@ -42,11 +42,68 @@ impl EncodedChat {
         self.weights.iter().filter(|&&weight| weight > 0.0).count()
     }
 
+    /// The number of tokens of each kind, all and trained.
+    #[must_use]
+    pub fn tokens_by_kind(&self) -> TokensByKind {
+        TokensByKind::of(self)
+    }
+
+    /// The last trained token of the first model turn whose end is not trained, though the turn is, wholly or in
+    /// part. A model trained so never stops.
+    ///
+    /// What a user or a tool wrote may be trained without its end.
+    #[must_use]
+    pub fn turn_without_trained_end(&self) -> Option<usize> {
+        let mut trained = None;
+        for (token, (&kind, &weight)) in self.kinds.iter().zip(&self.weights).enumerate() {
+            match kind {
+                SegmentKind::EndOfTurn if weight > 0.0 => trained = None,
+                SegmentKind::EndOfTurn if trained.is_some() => return trained,
+                _ if kind.is_written_by_model() && weight > 0.0 => trained = Some(token),
+                _ => {}
+            }
+        }
+        None
+    }
+
+    /// Checks that a model can be trained on the conversation: the ends of the turns that are trained are trained,
+    /// and something is.
+    ///
+    /// The first is a mistake in the weights. The second may be a property of the data (with
+    /// [`LossWeights::calls_only`](crate::LossWeights::calls_only), of conversations without a call): drop such samples, and count them.
+    ///
+    /// # Errors
+    /// [`Error::EndOfTurnNotTrained`] and [`Error::NothingTrained`].
+    pub fn validate(&self) -> Result<(), Error> {
+        if let Some(token) = self.turn_without_trained_end() {
+            return Err(Error::EndOfTurnNotTrained { token });
+        }
+        // The first token is never predicted.
+        if self.weights.iter().skip(1).all(|&weight| weight <= 0.0) {
+            return Err(Error::NothingTrained { tokens: self.len() });
+        }
+        Ok(())
+    }
+
     fn push(&mut self, id: u32, segment: &Segment) {
         self.ids.push(id);
         self.weights.push(segment.weight);
         self.kinds.push(segment.kind);
     }
+}
+
+/// Checks that padding with `pad_id` cannot be taken for the end of a turn: a loss that leaves out padding by its
+/// id would leave out that end too, and the model would never learn to stop.
+///
+/// # Errors
+/// [`Error::PadIsStop`] where the id is that of a [`ChatTemplate::stop_controls`].
+pub fn check_pad_token(
+    pad_id: u32,
+    template: &dyn ChatTemplate,
+    tokenizer: &dyn TextTokenizer,
+) -> Result<(), Error> {
+    let stop = template.stop_controls().iter().find(|stop| tokenizer.control_id(stop) == Some(pad_id));
+    stop.map_or(Ok(()), |&stop| Err(Error::PadIsStop { token: stop.to_owned(), id: pad_id }))
 }
 
 /// Encodes segments.

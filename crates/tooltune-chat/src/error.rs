@@ -82,6 +82,26 @@ pub enum Error {
         /// The token's text.
         token: String,
     },
+    /// A model turn would be trained without its end.
+    #[error("the end of the turn after trained token {token} is not trained; a model trained so never stops")]
+    EndOfTurnNotTrained {
+        /// Index of the turn's last trained token.
+        token: usize,
+    },
+    /// A sample without anything to learn.
+    #[error("none of the {tokens} tokens is trained")]
+    NothingTrained {
+        /// Tokens of the sample.
+        tokens: usize,
+    },
+    /// Padding that looks like the end of a turn.
+    #[error("the padding token is {token:?} (id {id}), at which generation stops; use another")]
+    PadIsStop {
+        /// The token's text.
+        token: String,
+        /// Its id.
+        id: u32,
+    },
     /// The tokenizer itself failed.
     #[error("the tokenizer failed: {message}")]
     Tokenizer {

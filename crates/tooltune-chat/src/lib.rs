@@ -49,7 +49,7 @@
 //! |---|---|
 //! | `value` | [`Value`], [`Number`], [`Object`]: JSON with key order, `5` ≠ `5.0`, big integers; JSON and Python texts |
 //! | `role`, `message`, `conversation`, `tool` | [`Role`], [`Message`], [`Conversation`], [`ToolDefinition`], [`ToolCall`], [`ToolResult`] |
-//! | `segment`, `encode` | [`Segment`], [`SegmentKind`], [`encode`], [`EncodedChat`] |
+//! | `segment`, `encode`, `token_counts` | [`Segment`], [`SegmentKind`], [`encode`], [`EncodedChat`], [`TokensByKind`] |
 //! | `template` | [`ChatTemplate`]: [`Gemma2`], [`Gemma2Tools`], [`Course`], [`MistralInstruct`], [`ChatMl`], [`Llama31Template`], [`FunctionGemmaTemplate`]; [`LossWeights`] |
 //! | `format` | [`ToolCallFormat`]: [`Hermes`] in two dialects, [`Mistral`] in two generations, [`Llama31`], [`Pythonic`], [`FunctionGemma`], [`OpenAi`]; [`format_by_name`]; [`Parsed`], [`Diagnostic`], [`StreamParser`] |
 //! | `tokenizer` | [`TextTokenizer`]: [`HfTokenizer`], [`ByteTokenizer`] |
@@ -64,12 +64,13 @@ mod read;
 mod role;
 mod segment;
 mod template;
+mod token_counts;
 mod tokenizer;
 mod tool;
 mod value;
 
 pub use conversation::Conversation;
-pub use encode::{EncodedChat, IGNORE_INDEX, encode};
+pub use encode::{EncodedChat, IGNORE_INDEX, check_pad_token, encode};
 pub use error::Error;
 pub use format::{
     Diagnostic, DiagnosticKind, FunctionGemma, Hermes, HermesDialect, Llama31, Mistral, MistralGeneration,
@@ -83,10 +84,11 @@ pub use read::{
 pub use role::Role;
 pub use segment::{CallPiece, Segment, SegmentContent, SegmentKind, segments_to_text};
 pub use template::{
-    BOS, COURSE_THINK_SENTENCE, ChatMl, ChatTemplate, Course, END_OF_TURN, EOS, FunctionGemmaTemplate, Gemma2,
-    Gemma2Tools, Llama31Template, LossWeights, MistralInstruct, MistralProblem, MistralVersion, START_OF_TURN,
-    course_messages,
+    BOS, COURSE_THINK_SENTENCE, ChatMl, ChatTemplate, Course, END_OF_TURN, EOS, FunctionGemmaTemplate,
+    Gemma2, Gemma2Tools, Llama31Template, LossWeights, MistralInstruct, MistralProblem, MistralVersion,
+    START_OF_TURN, course_messages,
 };
+pub use token_counts::{TokenCount, TokensByKind};
 pub use tokenizer::{ByteTokenizer, HfTokenizer, MAX_TOKENIZER_BYTES, TextToken, TextTokenizer};
 pub use tool::{ToolCall, ToolDefinition, ToolResult, ToolSchemaStyle};
 pub use value::{JsonError, JsonErrorKind, JsonOptions, MAX_DEPTH, Number, Object, Value};

@@ -49,6 +49,12 @@ impl SegmentKind {
         Self::EndOfTurn,
     ];
 
+    /// Whether the model writes it: thinking, calls and answers. The end of a turn is written by whoever speaks.
+    #[must_use]
+    pub fn is_written_by_model(self) -> bool {
+        matches!(self, Self::Think | Self::Call | Self::CallName | Self::CallArguments | Self::Answer)
+    }
+
     /// A short name for tables.
     #[must_use]
     pub fn as_str(self) -> &'static str {

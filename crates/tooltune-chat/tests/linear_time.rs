@@ -88,6 +88,8 @@ fn time_is_linear() {
             let after = |bytes: usize| format!("{}{}", tested.openings[0], unit.repeat(bytes / unit.len()));
             let texts: [(&str, &dyn Fn(usize) -> String); 2] = [("", &repeated), ("opening, then ", &after)];
             for (prefix, text) in texts {
+                // The limits that keep time linear must not make a stream and one shot differ.
+                streaming::check_law(format, &format!("{}{call}", text(SIZES[2])), &[CHUNK_BYTES]).unwrap();
                 let ways = [measure(|t| shot(format, t), text), measure(|t| streamed(format, t), text)];
                 let ms = |times: [Duration; 3]| {
                     let [a, b, c] = times.map(|time| time.as_secs_f64() * 1e3);

@@ -33,7 +33,7 @@ pub enum Error {
     EndOfTurnNotTrained {
         /// The sample.
         sample: String,
-        /// Index of the token before it.
+        /// Index of the turn's last trained token.
         token: usize,
     },
     /// Ids and weights do not have the same length.

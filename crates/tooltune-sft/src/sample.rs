@@ -1,6 +1,6 @@
 //! Token ids and loss weights of one conversation.
 
-use tooltune_chat::{EncodedChat, SegmentKind};
+use tooltune_chat::EncodedChat;
 
 use crate::Error;
 
@@ -32,14 +32,11 @@ impl Sample {
     /// Takes over an encoded conversation.
     ///
     /// # Errors
-    /// [`Error::EndOfTurnNotTrained`] when a trained turn's end is not trained.
+    /// [`Error::EndOfTurnNotTrained`] when a model turn is trained, wholly or in part, and its end is not.
     pub fn from_chat(id: impl Into<String>, chat: EncodedChat) -> Result<Self, Error> {
         let id = id.into();
-        for (token, pair) in chat.kinds.windows(2).enumerate() {
-            let ends = pair[0] != SegmentKind::EndOfTurn && pair[1] == SegmentKind::EndOfTurn;
-            if ends && chat.weights[token] > 0.0 && chat.weights[token + 1] == 0.0 {
-                return Err(Error::EndOfTurnNotTrained { sample: id, token });
-            }
+        if let Some(token) = chat.turn_without_trained_end() {
+            return Err(Error::EndOfTurnNotTrained { sample: id, token });
         }
         Self::new(id, chat.ids, chat.weights)
     }

@@ -28,8 +28,8 @@ mod pythonic;
 mod pythonic_parse;
 mod pythonic_value;
 mod reader;
-mod scan;
 mod retry;
+mod scan;
 mod stream;
 
 pub use by_name::format_by_name;
