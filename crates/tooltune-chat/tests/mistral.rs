@@ -47,7 +47,7 @@ fn slips_of_models_are_repaired_and_reported() {
         ),
         ("[TOOL_CALLS] [{'name': 'f', 'arguments': {'x': 1}}]".to_owned(), D::PythonLiteral, 1),
         ("[TOOL_CALLS]f[ARGS]{'x': 1}".to_owned(), D::PythonLiteral, 1),
-        ("[TOOL_CALLS]f[ARGS]{\"x\": 1".to_owned(), D::Truncated, 1),
+        ("[TOOL_CALLS]f[ARGS]{\"x\": \"1\"".to_owned(), D::Truncated, 1),
         ("[TOOL_CALLS]f[ARGS]{\"x\": 1</s>".to_owned(), D::MissingBracket, 1),
         (
             "[TOOL_CALLS]f[ARGS]{\"x\": [1}[TOOL_CALLS]f[ARGS]{\"x\": 1}".to_owned(),

@@ -8,6 +8,7 @@ mod hermes_block;
 mod hermes_parse;
 mod hermes_stream;
 pub(crate) mod mistral;
+mod mistral_calls;
 mod mistral_parse;
 mod mistral_stream;
 mod mistral_value;
