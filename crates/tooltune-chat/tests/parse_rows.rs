@@ -55,5 +55,6 @@ fn every_row_of_a_known_format_gives_its_status_and_calls() {
     }
     println!("rows checked: {checked:?}");
     assert!(checked.contains_key("hermes"), "no Hermes row");
+    assert!(checked.contains_key("mistral"), "no Mistral row");
     assert!(wrong.is_empty(), "{} differ, of {checked:?}:\n{}", wrong.len(), wrong.join("\n"));
 }

@@ -17,6 +17,7 @@ mod json_read;
 mod llama31;
 mod llama31_parse;
 pub(crate) mod mistral;
+mod mistral_calls;
 mod mistral_parse;
 mod mistral_stream;
 mod mistral_value;

@@ -1,9 +1,21 @@
 //! What Mistral's templates refuse.
 
+use crate::Role;
+
 /// What Mistral's templates refuse in a conversation, worded as Mistral's own code does.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MistralProblem {
+    /// A tool speaks before the model, or a system message comes after it.
+    #[error("message {index}: Unexpected role '{role}' after role '{previous}'")]
+    RoleOrder {
+        /// The index of the message, from 0.
+        index: usize,
+        /// Its role.
+        role: Role,
+        /// The role before it.
+        previous: Role,
+    },
     /// Version 1 has no calls and results.
     #[error("message {index}: Tools not implemented for tokenizer V1")]
     ToolsInV1 {

@@ -75,11 +75,9 @@ fn check_order(messages: &[Message], prompt: bool) -> Result<(), Error> {
     }
     for (before, pair) in messages.windows(2).enumerate() {
         let (previous, role) = (pair[0].role, pair[1].role);
-        if role.is_tool() && (previous.is_system() || previous.is_user()) {
-            return fail(before + 1, "a tool message must follow a model turn that calls tools");
-        }
-        if role.is_system() && (previous.is_model() || previous.is_tool()) {
-            return fail(before + 1, "a system message must precede or follow a user or system message");
+        let asked = previous.is_system() || previous.is_user();
+        if (role.is_tool() && asked) || (role.is_system() && !asked) {
+            return Err(MistralProblem::RoleOrder { index: before + 1, role, previous }.into());
         }
     }
     Ok(())

@@ -1,6 +1,7 @@
 //! Building Gemma turns, shared by the templates.
 
 use super::{BOS, END_OF_TURN, LossWeights, START_OF_TURN};
+use crate::format::mistral::TOOL_CALLS;
 use crate::value::python_strip;
 use crate::{CallPiece, Role, Segment, SegmentContent, SegmentKind};
 
@@ -8,6 +9,8 @@ const THINK_START: &str = "<think>";
 const THINK_END: &str = "</think>";
 const CALL_START: &str = "<tool_call>";
 const CALL_END: &str = "</tool_call>";
+const MISTRAL_THINK_START: &str = "[THINK]";
+const MISTRAL_THINK_END: &str = "[/THINK]";
 
 /// A list of segments under construction.
 pub(super) struct Turns {
@@ -48,19 +51,19 @@ impl Turns {
     pub(super) fn tagged_text(&mut self, text: &str, tags: &[&str], kind: SegmentKind) {
         let mut inside = kind;
         let mut start = 0;
-        for (at, _) in text.match_indices('<') {
+        for (at, _) in text.match_indices(['<', '[']) {
             let tag = tags.iter().find(|tag| text[at..].starts_with(**tag));
             let Some(tag) = tag.filter(|_| at >= start) else { continue };
             self.text(&text[start..at], inside);
             if kind == SegmentKind::Answer {
                 match *tag {
-                    THINK_START => inside = SegmentKind::Think,
-                    CALL_START => inside = SegmentKind::Call,
+                    THINK_START | MISTRAL_THINK_START => inside = SegmentKind::Think,
+                    CALL_START | TOOL_CALLS => inside = SegmentKind::Call,
                     _ => {}
                 }
             }
             self.pieces(vec![SegmentContent::Tag((*tag).to_owned())], inside);
-            if matches!(*tag, THINK_END | CALL_END) {
+            if matches!(*tag, THINK_END | CALL_END | MISTRAL_THINK_END) {
                 inside = kind;
             }
             start = at + tag.len();

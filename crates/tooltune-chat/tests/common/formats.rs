@@ -2,7 +2,7 @@
 #![allow(dead_code)]
 
 use proptest::prelude::*;
-use tooltune_chat::{Hermes, ToolCall, ToolCallFormat};
+use tooltune_chat::{Hermes, Mistral, ToolCall, ToolCallFormat};
 
 use super::strategies;
 
@@ -16,6 +16,42 @@ pub(crate) struct Tested {
     /// Texts that are repeated to fill time: what opens a call, and what an unfinished call begins with.
     pub(crate) openings: &'static [&'static str],
 }
+
+/// Calls with and without ids.
+fn calls_with_ids() -> BoxedStrategy<ToolCall> {
+    let id = prop_oneof!["[a-zA-Z0-9]{9}", strategies::text()];
+    let named = prop_oneof![Just(None), "[a-zA-Z0-9_-]{1,64}".prop_map(Some)];
+    (strategies::call(), named, prop::option::of(id))
+        .prop_map(|(call, name, id)| ToolCall { id, name: name.unwrap_or(call.name), ..call })
+        .boxed()
+}
+
+const MISTRAL_OPENINGS: &[&str] = &[
+    "[TOOL_CALLS]",
+    "[TOOL_CALLS] [",
+    "[TOOL_CALLS] [{\"name\": \"f\", \"arguments\": {\"x\": \"",
+    "[TOOL_CALLS] [{\"name\": \"f\", \"arguments\": {}}",
+    ", {\"name\": \"f\", \"arguments\": {}}",
+    "]",
+    "[TOOL_CALLS]f[ARGS]{\"",
+    "[TOOL_CALLS]f[CALL_ID]a[ARGS]",
+    "[TOOL_CALLS]f{\"a\": \"\\\"",
+    "[TOOL_CALLS]f{}",
+    "[TOOL_CALLS][x,",
+    "[TOOL_CALLS][{x},",
+    "[TOOL_CALLS] {\"name\": \"f\", \"arguments\": {}},",
+    "[TOOL_CALLS]```json\n[",
+    "[CALL_ID]",
+    "[ARGS]",
+    "[THINK]",
+    "[THINK][/THINK]",
+    "[TOOL_RESULTS]",
+    "[{\"name\": \"f\", \"arguments\": {}}, ",
+    "[{\"arguments\": \"",
+    ",{",
+    "[INST]",
+    "</s>",
+];
 
 /// All formats; a new one adds itself here.
 pub(crate) fn formats() -> Vec<Tested> {
@@ -56,6 +92,26 @@ pub(crate) fn formats() -> Vec<Tested> {
                 "<tool_call>{'a': (",
                 "<tool_call>{“",
             ],
+        },
+        Tested {
+            format: Box::new(Mistral::v3()),
+            calls: calls_with_ids(),
+            repaired: &[
+                "[TOOL_CALLS] [{\"name\": \"f\", \"arguments\": {\"x\": 1,}}]",
+                "[TOOL_CALLS] [{\"name\": \"f\", \"arguments\": {}}",
+                "[{\"name\": \"f\", \"arguments\": {}}]",
+            ],
+            openings: MISTRAL_OPENINGS,
+        },
+        Tested {
+            format: Box::new(Mistral::v11()),
+            calls: calls_with_ids(),
+            repaired: &[
+                "[TOOL_CALLS]f[ARGS]{'x': 1}",
+                "[TOOL_CALLS]f[ARGS]</s>",
+                "[TOOL_CALLS]f[ARGS]{\"x\": 1} done",
+            ],
+            openings: MISTRAL_OPENINGS,
         },
     ]
 }
