@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::{Diagnostic, JsonError, LineProblem, Role};
+use crate::{Diagnostic, JsonError, LineProblem, Role, TokenProblem};
 
 /// What can go wrong with conversations, templates, tokenizers and data files.
 #[derive(Debug, thiserror::Error)]
@@ -93,6 +93,9 @@ pub enum Error {
         /// What is wrong with it.
         message: String,
     },
+    /// Tool tokens that cannot enter the tokenizer.
+    #[error("tool tokens: {0}")]
+    ToolTokens(#[from] TokenProblem),
     /// A file that cannot be read.
     #[error("{}: {source}", path.display())]
     Io {

@@ -53,6 +53,7 @@
 //! | `template` | [`ChatTemplate`]: [`Gemma2`], [`Gemma2Tools`], [`Course`]; [`LossWeights`] |
 //! | `format` | [`ToolCallFormat`]: [`Hermes`] in two dialects; [`Parsed`], [`Diagnostic`] |
 //! | `tokenizer` | [`TextTokenizer`]: [`HfTokenizer`], [`ByteTokenizer`] |
+//! | `tokens` | [`ToolTokenStrategy`]: [`PlainText`], [`Reserved`], [`Added`]; [`TokenizerFiles`], [`RowInit`] |
 //! | `read` | [`read_jsonl`]: the course's and OpenAI's layouts |
 
 mod conversation;
@@ -65,6 +66,7 @@ mod role;
 mod segment;
 mod template;
 mod tokenizer;
+mod tokens;
 mod tool;
 mod value;
 
@@ -86,5 +88,9 @@ pub use template::{
     START_OF_TURN, course_messages,
 };
 pub use tokenizer::{ByteTokenizer, HfTokenizer, MAX_TOKENIZER_BYTES, TextToken, TextTokenizer};
+pub use tokens::{
+    Added, PlainText, Reserved, RowInit, TokenPlacement, TokenProblem, TokenizerFiles, ToolToken,
+    ToolTokenStrategy, ToolTokenizer, Vocabulary,
+};
 pub use tool::{ToolCall, ToolDefinition, ToolResult, ToolSchemaStyle};
 pub use value::{JsonError, JsonErrorKind, JsonOptions, MAX_DEPTH, Number, Object, Value};
