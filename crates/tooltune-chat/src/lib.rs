@@ -54,6 +54,8 @@
 //! | `format` | [`ToolCallFormat`]: [`Hermes`] in two dialects; [`Parsed`], [`Diagnostic`] |
 //! | `tokenizer` | [`TextTokenizer`]: [`HfTokenizer`], [`ByteTokenizer`] |
 //! | `tokens` | [`ToolTokenStrategy`]: [`PlainText`], [`Reserved`], [`Added`]; [`TokenizerFiles`], [`RowInit`] |
+//! | `typed` | [`ToolCall::arguments_as`]; `ToolDefinition::from_type` (feature `schemars`) |
+//! | `validate` | `ArgumentValidator` (feature `jsonschema`) |
 //! | `read` | [`read_jsonl`]: the course's and OpenAI's layouts |
 
 mod conversation;
@@ -68,6 +70,9 @@ mod template;
 mod tokenizer;
 mod tokens;
 mod tool;
+mod typed;
+#[cfg(feature = "jsonschema")]
+mod validate;
 mod value;
 
 pub use conversation::Conversation;
@@ -93,4 +98,9 @@ pub use tokens::{
     ToolTokenStrategy, ToolTokenizer, Vocabulary,
 };
 pub use tool::{ToolCall, ToolDefinition, ToolResult, ToolSchemaStyle};
+#[cfg(feature = "jsonschema")]
+pub use validate::{
+    ArgumentProblem, ArgumentProblemKind, ArgumentValidator, MAX_SCHEMA_BYTES, MAX_SCHEMA_DEPTH,
+    SchemaProblem,
+};
 pub use value::{JsonError, JsonErrorKind, JsonOptions, MAX_DEPTH, Number, Object, Value};
