@@ -14,8 +14,8 @@ pub const MAX_SCHEMA_DEPTH: usize = 32;
 /// Patterns take memory that their text does not show.
 const MAX_PATTERNS: usize = 64;
 
-/// References chain, and each link is a level of recursion.
-const MAX_REFERENCES: usize = 64;
+/// References chain, and each link may be as deep as a schema: a thread's stack holds about twice that.
+const MAX_REFERENCES: usize = 32;
 
 /// Dialects in which this module's reading of keywords is right.
 const DIALECTS: [&str; 4] = [
@@ -84,9 +84,8 @@ impl<'s> Keywords<'s> {
                 }
             }
             ("$schema", Value::String(dialect)) if at_root => {
-                if !DIALECTS.contains(&dialect.trim_end_matches('#')) {
-                    return Err(SchemaProblem::Dialect { dialect: dialect.clone() });
-                }
+                let known = DIALECTS.contains(&dialect.trim_end_matches('#'));
+                return if known { Ok(()) } else { Err(SchemaProblem::Dialect { dialect: dialect.clone() }) };
             }
             // These change what a reference means.
             ("$dynamicRef" | "$recursiveRef" | "$schema", Value::String(_)) => {
