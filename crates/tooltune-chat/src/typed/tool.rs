@@ -38,7 +38,7 @@ impl ToolDefinition {
     /// let tool = ToolDefinition::from_type::<GetWeather>("get_weather", None)?;
     /// assert_eq!(tool.description, "The weather in a city.");
     /// let city = tool.parameters.get("properties").and_then(|properties| properties.get("city"));
-    /// assert_eq!(city.map(|city| city.to_json()).as_deref(), Some(r#"{"description": "Where.", "type": "string"}"#));
+    /// assert_eq!(city.map(|city| city.to_json()).as_deref(), Some(r#"{"type": "string", "description": "Where."}"#));
     ///
     /// let mut arguments = Object::new();
     /// arguments.insert("city", "Oslo");
