@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::{Diagnostic, JsonError, LineProblem, MistralProblem, Role};
+use crate::{Diagnostic, JsonError, LineProblem, MistralProblem, Role, TokenProblem};
 
 /// What can go wrong with conversations, templates, tokenizers and data files.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +44,25 @@ pub enum Error {
     BadTool {
         /// What is wrong with it.
         problem: &'static str,
+    },
+    /// Arguments that do not fit the type that is to hold them.
+    #[error("the arguments of {tool:?}{}: {problem}", at(path))]
+    Arguments {
+        /// The name of the tool.
+        tool: String,
+        /// The place as a JSON pointer; empty for the arguments as a whole.
+        path: String,
+        /// What stands there and what is expected.
+        problem: String,
+    },
+    /// A tool's schema that cannot be used to check arguments.
+    #[cfg(feature = "jsonschema")]
+    #[error("the schema of {tool:?}: {problem}")]
+    ToolSchema {
+        /// The name of the tool.
+        tool: String,
+        /// What is wrong with it.
+        problem: crate::SchemaProblem,
     },
     /// A call that strict parsing refuses.
     #[error("{diagnostic}")]
@@ -116,6 +135,9 @@ pub enum Error {
         /// What is wrong with it.
         message: String,
     },
+    /// Tool tokens that cannot enter the tokenizer.
+    #[error("tool tokens: {0}")]
+    ToolTokens(#[from] TokenProblem),
     /// A file that cannot be read.
     #[error("{}: {source}", path.display())]
     Io {
@@ -150,4 +172,8 @@ pub enum Error {
         /// What is wrong with it.
         problem: LineProblem,
     },
+}
+
+fn at(path: &str) -> String {
+    if path.is_empty() { String::new() } else { format!(" at {path}") }
 }

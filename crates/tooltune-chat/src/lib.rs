@@ -53,6 +53,9 @@
 //! | `template` | [`ChatTemplate`]: [`Gemma2`], [`Gemma2Tools`], [`Course`], [`MistralInstruct`], [`ChatMl`], [`Llama31Template`], [`FunctionGemmaTemplate`]; [`LossWeights`] |
 //! | `format` | [`ToolCallFormat`]: [`Hermes`] in two dialects, [`Mistral`] in two generations, [`Llama31`], [`Pythonic`], [`FunctionGemma`], [`OpenAi`]; [`format_by_name`]; [`Parsed`], [`Diagnostic`], [`StreamParser`] |
 //! | `tokenizer` | [`TextTokenizer`]: [`HfTokenizer`], [`ByteTokenizer`] |
+//! | `tokens` | [`ToolTokenStrategy`]: [`PlainText`], [`Reserved`], [`Added`]; [`TokenizerFiles`], [`RowInit`] |
+//! | `typed` | [`ToolCall::arguments_as`]; `ToolDefinition::from_type` (feature `schemars`) |
+//! | `validate` | `ArgumentValidator` (feature `jsonschema`) |
 //! | `read` | [`read_jsonl`]: the course's and OpenAI's layouts |
 
 mod conversation;
@@ -66,7 +69,11 @@ mod segment;
 mod template;
 mod token_counts;
 mod tokenizer;
+mod tokens;
 mod tool;
+mod typed;
+#[cfg(feature = "jsonschema")]
+mod validate;
 mod value;
 
 pub use conversation::Conversation;
@@ -90,5 +97,14 @@ pub use template::{
 };
 pub use token_counts::{TokenCount, TokensByKind};
 pub use tokenizer::{ByteTokenizer, HfTokenizer, MAX_TOKENIZER_BYTES, TextToken, TextTokenizer};
+pub use tokens::{
+    Added, PlainText, Reserved, RowInit, TokenPlacement, TokenProblem, TokenizerFiles, ToolToken,
+    ToolTokenStrategy, ToolTokenizer, Vocabulary,
+};
 pub use tool::{ToolCall, ToolDefinition, ToolResult, ToolSchemaStyle};
+#[cfg(feature = "jsonschema")]
+pub use validate::{
+    ArgumentProblem, ArgumentProblemKind, ArgumentValidator, MAX_SCHEMA_BYTES, MAX_SCHEMA_DEPTH,
+    SchemaProblem,
+};
 pub use value::{JsonError, JsonErrorKind, JsonOptions, MAX_DEPTH, Number, Object, Value};

@@ -84,6 +84,10 @@ impl HfTokenizer {
         Self { inner, ids, controls, unknown, vocab_size }
     }
 
+    pub(crate) fn inner(&self) -> &Tokenizer {
+        &self.inner
+    }
+
     /// The control tokens with their ids, by id.
     #[must_use]
     pub fn controls(&self) -> Vec<(&str, u32)> {
