@@ -43,6 +43,15 @@ pub enum Error {
         /// The `schema` that this version reads and writes.
         expected: u64,
     },
+    /// A category of examples that this crate does not judge.
+    #[error(
+        "unknown category {name:?}; known are simple, multiple, parallel, parallel_multiple, irrelevance, relevance \
+         and their live forms"
+    )]
+    UnknownCategory {
+        /// The name.
+        name: String,
+    },
     /// Not JSON, or not a scorecard.
     #[error("not a scorecard: {0}")]
     Json(#[from] serde_json::Error),

@@ -43,6 +43,7 @@
 //! | [`metric`] | [`Metric`], the seam, and [`MetricValue`] |
 //! | [`detection`] | [`Detection`]: precision, recall and F1 of the decision to call |
 //! | [`rate`] | [`Rate`]: names, arguments, exact calls, irrelevance, parsing, stopping |
+//! | [`ast`] | calls against accepted answers, as the Berkeley leaderboard judges them and better |
 //! | [`align`] | pairing calls with wanted calls by maximum matching |
 //! | [`scorecard`] | [`Scorecard`]: all metrics, by held-out set and overall |
 //! | [`comparison`] | [`Comparison`]: before and after, paired |
@@ -50,6 +51,8 @@
 //! | [`error`] | [`Error`] |
 
 pub mod align;
+pub mod ast;
+pub mod bfcl;
 pub mod comparison;
 pub mod detection;
 pub mod error;
