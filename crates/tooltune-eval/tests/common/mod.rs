@@ -1,5 +1,5 @@
 //! Rows of `eval/conformance.jsonl` in the data folder, read into this crate's types.
-#![allow(dead_code, reason = "each test uses its part")]
+#![allow(dead_code, clippy::unwrap_used, reason = "each test uses its part; bad rows should stop it")]
 
 use std::path::PathBuf;
 
