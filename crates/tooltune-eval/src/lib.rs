@@ -44,6 +44,9 @@
 //! | [`detection`] | [`Detection`]: precision, recall and F1 of the decision to call |
 //! | [`rate`] | [`Rate`]: names, arguments, exact calls, irrelevance, parsing, stopping |
 //! | [`ast`] | calls against accepted answers, as the Berkeley leaderboard judges them and better |
+//! | [`failure`] | what went wrong in each example, and what to do with the data set |
+//! | [`lint`] | what is wrong with gold data |
+//! | [`bfcl`] | the Berkeley leaderboard's files |
 //! | [`align`] | pairing calls with wanted calls by maximum matching |
 //! | [`scorecard`] | [`Scorecard`]: all metrics, by held-out set and overall |
 //! | [`comparison`] | [`Comparison`]: before and after, paired |
@@ -56,6 +59,8 @@ pub mod bfcl;
 pub mod comparison;
 pub mod detection;
 pub mod error;
+pub mod failure;
+pub mod lint;
 pub mod metric;
 pub mod rate;
 pub mod record;

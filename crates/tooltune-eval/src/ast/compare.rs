@@ -230,8 +230,12 @@ fn similar_scalar(a: &Value, b: &Value) -> bool {
     }
 }
 
-/// The place where `got` first differs from `wanted`, a plain value; empty for the whole value.
-pub(super) fn first_difference(got: &Value, wanted: &Value) -> String {
+/// The place where `got` first differs from `wanted`, a plain value, and what stands there in each; the empty path for the
+/// whole value.
+pub(crate) fn first_difference<'a>(
+    got: &'a Value,
+    wanted: &'a Value,
+) -> (String, Option<&'a Value>, Option<&'a Value>) {
     let mut path = String::new();
     let (mut got, mut wanted) = (got, wanted);
     loop {
@@ -241,8 +245,8 @@ pub(super) fn first_difference(got: &Value, wanted: &Value) -> String {
                 .find(|(key, value)| b.get(key) != Some(value))
                 .map(|(key, value)| (format!(".{key}"), Some(value), b.get(key)))
                 .or_else(|| {
-                    let missing = b.keys().find(|key| !a.contains_key(key))?;
-                    Some((format!(".{missing}"), None, None))
+                    let (key, missing) = b.iter().find(|(key, _)| !a.contains_key(key))?;
+                    Some((format!(".{key}"), None, Some(missing)))
                 }),
             (Value::Array(a), Value::Array(b)) => a
                 .iter()
@@ -252,9 +256,11 @@ pub(super) fn first_difference(got: &Value, wanted: &Value) -> String {
                 .map(|index| (format!("[{index}]"), a.get(index), b.get(index))),
             _ => None,
         };
-        let Some((name, next_got, next_wanted)) = step else { return path };
+        let Some((name, next_got, next_wanted)) = step else { return (path, Some(got), Some(wanted)) };
         path.push_str(&name);
-        let (Some(next_got), Some(next_wanted)) = (next_got, next_wanted) else { return path };
+        let (Some(next_got), Some(next_wanted)) = (next_got, next_wanted) else {
+            return (path, next_got, next_wanted);
+        };
         (got, wanted) = (next_got, next_wanted);
     }
 }

@@ -62,7 +62,7 @@ impl Accepted {
 }
 
 /// `""`, which among accepted values says that the parameter may be left out.
-pub(super) fn is_marker(value: &Value) -> bool {
+pub(crate) fn is_marker(value: &Value) -> bool {
     matches!(value, Value::String(text) if text.is_empty())
 }
 

@@ -58,7 +58,7 @@ impl AstOptions {
     }
 
     /// The names agree: `shown` is a name as the tool declares it, `called` as the model wrote it.
-    pub(super) fn same_name(&self, declared: &str, called: &str) -> bool {
+    pub(crate) fn same_name(&self, declared: &str, called: &str) -> bool {
         if !self.underscore_to_dot {
             return declared == called;
         }

@@ -45,6 +45,10 @@ impl<'a> ParameterSchema<'a> {
         self.key("properties")?.get(name).map(|schema| Self::new(Some(schema)))
     }
 
+    pub(crate) fn declares_properties(self) -> bool {
+        self.key("properties").is_some()
+    }
+
     /// The schema of what stands under `name`: without a declaration it allows everything.
     pub(crate) fn member(self, name: &str) -> Self {
         self.property(name).unwrap_or(Self(None))

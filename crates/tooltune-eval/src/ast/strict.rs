@@ -85,7 +85,7 @@ fn visit_differences<'a>(
         let expected = accepted.map_or(&[][..], Accepted::values);
         let path = accepted
             .and_then(|accepted| accepted.plain_values().next())
-            .map_or_else(String::new, |wanted| first_difference(value, &wanted));
+            .map_or_else(String::new, |wanted| first_difference(value, &wanted).0);
         visit(Mismatch { path, got: Some(value), expected, ..Mismatch::of_parameter(kind, name) });
     }
     for (name, accepted) in gold.arguments() {
