@@ -4,9 +4,9 @@
 //! comes with its counts, and every proportion with a 95 % interval; what is undefined is `null`, never 0. Two runs are
 //! compared on the same examples, paired by id.
 //!
-//! What it is not: it runs no model and holds no tensors, so the text may come from any program. It judges calls by
-//! equality with the wanted ones (JSON equality: 5 is not 5.0, key order is free); it knows no accepted alternatives, no
-//! schemas, and does not judge what the model says about a tool's result.
+//! What it is not: it runs no model and holds no tensors, so the text may come from any program. The metrics judge calls
+//! by equality with the wanted ones (JSON equality: 5 is not 5.0, key order is free); [`ast`] knows accepted alternatives
+//! and schemas, in three profiles from the Berkeley leaderboard's rules to lenient ones.
 //!
 //! ```
 //! use tooltune_chat::{Hermes, Object, ToolCall};

@@ -38,8 +38,8 @@
 //!   draft 6), at every depth; 2⁵³ + 1 is not 2⁵³. A boolean is no number. A tuple is an array.
 //! - Texts: see [`text`]. An accepted `""` is the text `""` as well, but never the empty list.
 //! - A value outside the schema's `enum` is wrong, be it by case only, unless the gold has it so.
-//! - Leaving a parameter out and giving the schema's `default` are the same, and `null` for a parameter that may be left
-//!   out leaves it out.
+//! - Leaving a parameter out and giving the schema's `default` are the same, and `null` for a parameter that the schema
+//!   does not require leaves it out.
 //! - An empty list of accepted answers means the empty array, where the parameter can be one.
 //! - Accepted values inside dicts may be lists of alternatives at any depth, whatever the declared type.
 //! - Where a call is wanted and none in particular (relevance), every call must be of a declared tool and fit its schema;

@@ -65,10 +65,7 @@ fn visit_differences<'a>(
     let compare = options.compare();
     let schema = ParameterSchema::new(tool.map(|tool| &tool.parameters));
     let is_missing = |name: &str, accepted: &Accepted| {
-        let member = schema.member(name);
-        !call.arguments.contains_key(name)
-            && !accepted.may_be_omitted()
-            && !member.default().is_some_and(|default| compare.accepts(member, default, accepted))
+        !call.arguments.contains_key(name) && !may_be_left_out(compare, schema, name, accepted)
     };
     let missing = |kind, name, accepted: &'a Accepted| Mismatch {
         expected: accepted.values(),
@@ -93,6 +90,15 @@ fn visit_differences<'a>(
             visit(missing(AstError::MissingOptional, name, accepted));
         }
     }
+}
+
+/// The gold lets the parameter out, or leaving it out says what the gold accepts: the schema's default, or `null` where the
+/// schema does not require the parameter.
+fn may_be_left_out(compare: Compare, schema: ParameterSchema<'_>, name: &str, accepted: &Accepted) -> bool {
+    let member = schema.member(name);
+    accepted.may_be_omitted()
+        || member.default().is_some_and(|default| compare.accepts(member, default, accepted))
+        || (accepted.values().contains(&Value::Null) && !schema.requires(name))
 }
 
 fn check_parameter(
@@ -133,13 +139,10 @@ fn weight(tool: Option<&ToolDefinition>, gold: &GoldCall, call: &ToolCall, optio
     }
     let mut total = 1 + i64::try_from(call.arguments.len()).unwrap_or(PARTIAL);
     for (name, accepted) in gold.arguments() {
-        if call.arguments.contains_key(name) || accepted.may_be_omitted() {
-            continue;
+        if !call.arguments.contains_key(name) && !may_be_left_out(compare, schema, name, accepted) {
+            wrong += 1;
+            total += 1;
         }
-        let member = schema.member(name);
-        let same = member.default().is_some_and(|default| compare.accepts(member, default, accepted));
-        wrong += i64::from(!same);
-        total += 1;
     }
     if wrong == 0 { EXACT } else { 1 + PARTIAL * (total - wrong) / total }
 }
