@@ -140,13 +140,10 @@ fn parallel_calls() {
     let mut ordered = strict.clone();
     ordered.ordered = true;
     assert_eq!(judge(&calls, &ordered).0, Some((AstError::WrongOrder, Some(1), Some(0))));
+    // Either wanted call could stand for the one that is right.
     let unknown = ToolCall::new("g", one.arguments.clone());
-    assert_eq!(
-        judge(&[one.clone(), unknown], &strict),
-        (
-            Some((AstError::CannotFindMatch, Some(0), None)),
-            "simple_function_checker:unknown_function".to_owned()
-        )
-    );
+    let (error, causes) = judge(&[one.clone(), unknown], &strict);
+    assert_eq!(error.map(|error| error.0), Some(AstError::CannotFindMatch));
+    assert_eq!(causes, "simple_function_checker:unknown_function");
     assert_eq!(judge(&[one], &strict).0, Some((AstError::WrongCount(Category::Parallel), None, None)));
 }
