@@ -53,6 +53,71 @@ fn augment(
     false
 }
 
+/// A pairing of `rows` with `columns` in which nothing is paired twice and the sum of the weights is largest; for each row
+/// its column, or `None`. Pairs of weight 0 are left out; a negative weight counts as 0.
+///
+/// The Hungarian method with potentials (Kuhn 1955, Munkres 1957): min² · max steps, and each weight is asked for at most
+/// min times.
+#[must_use]
+pub fn maximum_weight_matching(
+    rows: usize,
+    columns: usize,
+    weight: impl Fn(usize, usize) -> i64,
+) -> Vec<Option<usize>> {
+    // The smaller side is assigned completely.
+    let turned = rows > columns;
+    let (few, many) = if turned { (columns, rows) } else { (rows, columns) };
+    let weight = |a: usize, b: usize| if turned { weight(b, a) } else { weight(a, b) }.max(0);
+    // Index 0 of `many` stands for "not yet assigned"; costs are negative weights.
+    let mut few_potential = vec![0_i64; few + 1];
+    let mut many_potential = vec![0_i64; many + 1];
+    let mut holder = vec![0_usize; many + 1];
+    let mut previous = vec![0_usize; many + 1];
+    for a in 1..=few {
+        holder[0] = a;
+        let mut slack = vec![i64::MAX; many + 1];
+        let mut used = vec![false; many + 1];
+        let mut at = 0;
+        while holder[at] != 0 {
+            used[at] = true;
+            let (from, mut least, mut next) = (holder[at], i64::MAX, 0);
+            for b in 1..=many {
+                if used[b] {
+                    continue;
+                }
+                let cost = -weight(from - 1, b - 1) - few_potential[from] - many_potential[b];
+                if cost < slack[b] {
+                    (slack[b], previous[b]) = (cost, at);
+                }
+                if slack[b] < least {
+                    (least, next) = (slack[b], b);
+                }
+            }
+            for b in 0..=many {
+                if used[b] {
+                    few_potential[holder[b]] += least;
+                    many_potential[b] -= least;
+                } else if b > 0 {
+                    slack[b] -= least;
+                }
+            }
+            at = next;
+        }
+        while at != 0 {
+            holder[at] = holder[previous[at]];
+            at = previous[at];
+        }
+    }
+    let mut matching = vec![None; rows];
+    for (b, &a) in holder.iter().enumerate().skip(1).filter(|(_, a)| **a != 0) {
+        if weight(a - 1, b - 1) > 0 {
+            let (row, column) = if turned { (b - 1, a - 1) } else { (a - 1, b - 1) };
+            matching[row] = Some(column);
+        }
+    }
+    matching
+}
+
 /// The same functions are called, each as often.
 #[must_use]
 pub fn names_match(gold: &[ToolCall], calls: &[ToolCall]) -> bool {
@@ -92,6 +157,46 @@ mod tests {
         assert_eq!(matching, [Some(1), Some(2), Some(3), Some(0)]);
         // Two rows for one column: one stays alone.
         assert_eq!(maximum_matching(2, 1, |_, _| true), [Some(0), None]);
+    }
+
+    #[test]
+    fn the_heaviest_pairing_is_found() {
+        // Against all pairings of small tables of pseudo-random weights.
+        fn best(weights: &[Vec<i64>], row: usize, taken: &mut Vec<bool>) -> i64 {
+            if row == weights.len() {
+                return 0;
+            }
+            let mut most = best(weights, row + 1, taken);
+            for column in 0..taken.len() {
+                if !taken[column] {
+                    taken[column] = true;
+                    most = most.max(weights[row][column] + best(weights, row + 1, taken));
+                    taken[column] = false;
+                }
+            }
+            most
+        }
+        let mut seed = 1_u64;
+        let mut next = || {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            i64::try_from(seed >> 61).unwrap()
+        };
+        for (rows, columns) in [(1, 1), (3, 3), (4, 4), (2, 5), (5, 2), (0, 3), (3, 0), (5, 5)] {
+            for _ in 0..40 {
+                let weights: Vec<Vec<i64>> =
+                    (0..rows).map(|_| (0..columns).map(|_| next()).collect()).collect();
+                let matching = maximum_weight_matching(rows, columns, |r, c| weights[r][c]);
+                let pairs: Vec<_> =
+                    matching.iter().enumerate().filter_map(|(r, c)| Some((r, (*c)?))).collect();
+                let mut used: Vec<_> = pairs.iter().map(|pair| pair.1).collect();
+                used.sort_unstable();
+                used.dedup();
+                assert_eq!(used.len(), pairs.len(), "a column is paired twice");
+                let sum: i64 = pairs.iter().map(|(r, c)| weights[*r][*c]).sum();
+                assert_eq!(sum, best(&weights, 0, &mut vec![false; columns]), "{weights:?}");
+                assert!(pairs.iter().all(|(r, c)| weights[*r][*c] > 0));
+            }
+        }
     }
 
     #[test]

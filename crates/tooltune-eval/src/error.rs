@@ -1,5 +1,9 @@
 //! What can go wrong when scores are compared or read.
 
+use std::path::PathBuf;
+
+use crate::bfcl::BfclProblem;
+
 /// An error of this crate.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -42,6 +46,33 @@ pub enum Error {
         found: Option<u64>,
         /// The `schema` that this version reads and writes.
         expected: u64,
+    },
+    /// A category of examples that this crate does not judge.
+    #[error(
+        "unknown category {name:?}; known are simple, multiple, parallel, parallel_multiple, irrelevance, relevance \
+         and their live forms"
+    )]
+    UnknownCategory {
+        /// The name.
+        name: String,
+    },
+    /// A file or folder that can't be read.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// A line of the leaderboard's files that can't be used.
+    #[error("{}:{line}: {problem}", path.display())]
+    BfclLine {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        problem: Box<BfclProblem>,
     },
     /// Not JSON, or not a scorecard.
     #[error("not a scorecard: {0}")]

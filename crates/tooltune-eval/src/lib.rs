@@ -4,9 +4,9 @@
 //! comes with its counts, and every proportion with a 95 % interval; what is undefined is `null`, never 0. Two runs are
 //! compared on the same examples, paired by id.
 //!
-//! What it is not: it runs no model and holds no tensors, so the text may come from any program. It judges calls by
-//! equality with the wanted ones (JSON equality: 5 is not 5.0, key order is free); it knows no accepted alternatives, no
-//! schemas, and does not judge what the model says about a tool's result.
+//! What it is not: it runs no model and holds no tensors, so the text may come from any program. The metrics judge calls
+//! by equality with the wanted ones (JSON equality: 5 is not 5.0, key order is free); [`ast`] knows accepted alternatives
+//! and schemas, in three profiles from the Berkeley leaderboard's rules to lenient ones.
 //!
 //! ```
 //! use tooltune_chat::{Hermes, Object, ToolCall};
@@ -43,6 +43,10 @@
 //! | [`metric`] | [`Metric`], the seam, and [`MetricValue`] |
 //! | [`detection`] | [`Detection`]: precision, recall and F1 of the decision to call |
 //! | [`rate`] | [`Rate`]: names, arguments, exact calls, irrelevance, parsing, stopping |
+//! | [`ast`] | calls against accepted answers, as the Berkeley leaderboard judges them and better |
+//! | [`failure`] | what went wrong in each example, and what to do with the data set |
+//! | [`lint`] | what is wrong with gold data |
+//! | [`bfcl`] | the Berkeley leaderboard's files |
 //! | [`align`] | pairing calls with wanted calls by maximum matching |
 //! | [`scorecard`] | [`Scorecard`]: all metrics, by held-out set and overall |
 //! | [`comparison`] | [`Comparison`]: before and after, paired |
@@ -50,9 +54,13 @@
 //! | [`error`] | [`Error`] |
 
 pub mod align;
+pub mod ast;
+pub mod bfcl;
 pub mod comparison;
 pub mod detection;
 pub mod error;
+pub mod failure;
+pub mod lint;
 pub mod metric;
 pub mod rate;
 pub mod record;

@@ -1,6 +1,10 @@
 //! One held-out conversation, what was wanted and what the model wrote.
 
+use std::borrow::Cow;
+
 use tooltune_chat::{ParseStatus, Parsed, ToolCall, ToolCallFormat, ToolDefinition};
+
+use crate::ast::GoldCall;
 
 /// What one evaluation example is judged by: the wanted calls and the model's response.
 #[derive(Clone, Debug)]
@@ -16,6 +20,8 @@ pub struct Record {
     pub gold: Vec<ToolCall>,
     /// What the model wrote.
     pub response: Response,
+    /// The wanted calls with accepted alternatives; empty where `gold` is accepted as it is and nothing else.
+    pub accepted: Vec<GoldCall>,
 }
 
 /// What a model wrote for one prompt.
@@ -40,7 +46,22 @@ impl Record {
         gold: Vec<ToolCall>,
         response: Response,
     ) -> Self {
-        Self { id: id.into(), group: group.into(), tools, gold, response }
+        Self { id: id.into(), group: group.into(), tools, gold, response, accepted: Vec::new() }
+    }
+
+    /// The record with accepted alternatives; `gold` becomes the first choice of each.
+    #[must_use]
+    pub fn with_accepted(self, accepted: Vec<GoldCall>) -> Self {
+        Self { gold: accepted.iter().map(GoldCall::preferred).collect(), accepted, ..self }
+    }
+
+    /// The wanted calls with what each parameter accepts.
+    #[must_use]
+    pub fn gold_calls(&self) -> Cow<'_, [GoldCall]> {
+        if self.accepted.is_empty() {
+            return self.gold.iter().map(GoldCall::from).collect();
+        }
+        Cow::Borrowed(&self.accepted)
     }
 
     /// A call is wanted here.
