@@ -20,7 +20,7 @@ const NORM_ROWS: usize = 512;
 impl Magnitude {
     /// The magnitudes that change nothing: the norms.
     pub(crate) fn of(weight: &Tensor<2>, adapter: &LoraAdapter) -> Self {
-        Self { weight: Param::from_tensor(row_norms(weight, adapter)) }
+        Self { weight: Param::from_tensor(row_norms(weight, adapter).detach()) }
     }
 
     /// `magnitude / norm`, `[out_features]`.

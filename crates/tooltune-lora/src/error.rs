@@ -92,6 +92,14 @@ pub enum Error {
         /// The copy.
         name: String,
     },
+    /// The row of a token cannot be made.
+    #[error("token {id}: {problem}")]
+    TokenRows {
+        /// The token.
+        id: u32,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// Embedding and head are to be tied, but are not.
     #[error("ensure_weight_tying is set, but the {part} weights of embedding and head differ")]
     NotTied {

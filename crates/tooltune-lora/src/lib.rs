@@ -31,11 +31,13 @@
 //! | [`init`] | what training starts from |
 //! | [`lora_embedding`] | an adapted embedding and head, tied or not |
 //! | [`lora_linear`] | an adapted projection |
+//! | [`lora_plus`] | learning rates that differ between A and B |
 //! | [`mod@merge`] | back to an ordinary model |
 //! | [`modules_to_save`] | embedding and head trained whole |
 //! | [`patterns`] | exceptions for some modules |
 //! | [`peft`] | `adapter_model.safetensors` |
 //! | [`pissa`] | starting from principal components |
+//! | [`token_rows`] | what the rows of new tokens start from |
 //! | [`trainable_tokens`] | some rows of the embedding |
 //! | [`weights`] | an adapter apart from any model |
 
@@ -47,11 +49,13 @@ mod error;
 pub mod init;
 pub mod lora_embedding;
 pub mod lora_linear;
+pub mod lora_plus;
 pub mod merge;
 pub mod modules_to_save;
 pub mod patterns;
 pub mod peft;
 pub mod pissa;
+pub mod token_rows;
 pub mod trainable_tokens;
 pub mod weights;
 
@@ -61,6 +65,8 @@ pub use error::Error;
 pub use init::InitLoraWeights;
 pub use lora_embedding::LoraEmbedding;
 pub use lora_linear::{LoraAdapter, LoraLinear};
+pub use lora_plus::LoraPlus;
 pub use merge::{Merged, Rounding, merge};
 pub use patterns::Patterns;
+pub use token_rows::{InitialRow, add_tokens, start_rows};
 pub use weights::AdapterWeights;
