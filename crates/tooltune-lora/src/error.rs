@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::config::{LM_HEAD, is_vocabulary};
+use crate::portability::Rule;
 
 /// An error of `tooltune-lora`.
 #[derive(Debug, thiserror::Error)]
@@ -91,6 +92,26 @@ pub enum Error {
     OtherBase {
         /// The copy.
         name: String,
+    },
+    /// There is no adapter of this name.
+    #[error("there is no adapter {name}; known are {known:?}")]
+    NoSuchAdapter {
+        /// The name.
+        name: String,
+        /// Those that there are.
+        known: Vec<String>,
+    },
+    /// Adapters have no weighted sum.
+    #[error("these adapters cannot be combined: {reason}")]
+    CannotCombine {
+        /// Why.
+        reason: String,
+    },
+    /// Not every consumer would load the adapter.
+    #[error("not portable: {}: {}", .rule.consumer, .rule.reason)]
+    NotPortable {
+        /// The first rule that speaks against it.
+        rule: Rule,
     },
     /// The row of a token cannot be made.
     #[error("token {id}: {problem}")]

@@ -24,6 +24,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | [`adapters`] | several adapters for one base |
 //! | [`mod@attach`] | attaching fresh adapters to a model |
 //! | [`config`] | what gets an adapter, of what kind and size |
 //! | [`config_file`] | `adapter_config.json` |
@@ -37,10 +38,12 @@
 //! | [`patterns`] | exceptions for some modules |
 //! | [`peft`] | `adapter_model.safetensors` |
 //! | [`pissa`] | starting from principal components |
+//! | [`portability`] | who will load an adapter, and why not |
 //! | [`token_rows`] | what the rows of new tokens start from |
 //! | [`trainable_tokens`] | some rows of the embedding |
 //! | [`weights`] | an adapter apart from any model |
 
+pub mod adapters;
 pub mod attach;
 pub mod config;
 pub mod config_file;
@@ -55,10 +58,12 @@ pub mod modules_to_save;
 pub mod patterns;
 pub mod peft;
 pub mod pissa;
+pub mod portability;
 pub mod token_rows;
 pub mod trainable_tokens;
 pub mod weights;
 
+pub use adapters::{Adapters, detach};
 pub use attach::{attach, learns_at_once, trainable_parameters};
 pub use config::LoraConfig;
 pub use error::Error;
@@ -68,5 +73,6 @@ pub use lora_linear::{LoraAdapter, LoraLinear};
 pub use lora_plus::LoraPlus;
 pub use merge::{Merged, Rounding, merge};
 pub use patterns::Patterns;
+pub use portability::{Consumer, Effect, Feature, Rule};
 pub use token_rows::{InitialRow, add_tokens, start_rows};
 pub use weights::AdapterWeights;
