@@ -5,12 +5,11 @@
 
 use std::time::Duration;
 
-use burn::module::Param;
 use burn::tensor::{DType, Device};
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion};
 use tooltune::gemma2::{Gemma2, Gemma2Config};
-use tooltune::lm::{Linear, MapProjections};
+use tooltune::lm::{EmbeddingTable, Linear, MapProjections};
 
 /// The device under test: the GPU whose feature is enabled, or the CPU.
 pub fn device() -> Device {
@@ -82,8 +81,8 @@ pub fn random_model(config: &Gemma2Config, dtype: DType, device: &Device) -> Gem
     let cast = |_: &str, linear: Linear| -> Result<Linear, std::convert::Infallible> {
         Ok(Linear::from_weight(linear.weight.val().cast(dtype).detach()))
     };
-    let Ok(mut model) = model.map_projections(&mut { cast });
-    model.embed_tokens = Param::from_tensor(model.embed_tokens.val().cast(dtype).detach());
+    let table = |table: EmbeddingTable| Ok(EmbeddingTable::tied(table.weight.val().cast(dtype).detach()));
+    let Ok(model) = model.map_projections(&mut { cast }, &mut { table });
     model
 }
 

@@ -60,7 +60,7 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     // In f32 whatever is written: the sum is rounded once.
     let base = Gemma2::from_pretrained(&args.model, burn::tensor::DType::F32, &device)?;
     let merged = merge(adapter.attach(base)?);
-    merged.save_pretrained(&args.out, args.dtype.into())?;
+    merged.model.save_pretrained(&args.out, args.dtype.into())?;
     for name in COMPANIONS {
         let from = args.model.join(name);
         if from.exists() {
@@ -72,6 +72,12 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         fs::copy(&dialect, args.out.join("tooltune.json"))
             .map_err(|e| format!("{}: {e}", dialect.display()))?;
     }
-    println!("merged {} projections into {}", adapter.tensors.len(), args.out.display());
+    println!("merged {} modules into {}", merged.rounding.len(), args.out.display());
+    if merged.untied {
+        println!(
+            "the head is no longer tied to the embedding: the checkpoint has a lm_head.weight of its own"
+        );
+    }
+    println!("in bf16 {:.1} % of the update is lost to rounding", 100.0 * merged.total_rounding().lost());
     Ok(())
 }

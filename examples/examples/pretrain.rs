@@ -257,6 +257,6 @@ fn matrices(model: &Gemma2) -> HashSet<ParamId> {
     }
     let mut found = Matrices(HashSet::new());
     model.visit(&mut found);
-    found.0.remove(&model.embed_tokens.id);
+    found.0.remove(&model.embed_tokens.weight.id);
     found.0
 }

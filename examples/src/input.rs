@@ -75,6 +75,6 @@ impl Pretrained {
     /// When it cannot be read or does not fit.
     pub fn with_adapter(self, folder: &Path, device: &Device) -> Result<Self, Box<dyn std::error::Error>> {
         let adapter = AdapterWeights::load(folder, device)?;
-        Ok(Self { model: merge(adapter.attach(self.model)?), tokenizer: self.tokenizer })
+        Ok(Self { model: merge(adapter.attach(self.model)?).model, tokenizer: self.tokenizer })
     }
 }

@@ -82,7 +82,6 @@ fn what_would_change_the_model_is_refused() {
         ("hidden_activation", json!("silu")),
         ("attention_bias", json!(true)),
         ("attention_dropout", json!(0.1)),
-        ("tie_word_embeddings", json!(false)),
         ("quantization_config", json!({"bits": 4})),
         ("rope_parameters", json!({"rope_theta": 10000.0, "rope_type": "yarn"})),
         ("rope_scaling", json!({"type": "linear", "factor": 2.0})),
@@ -109,6 +108,10 @@ fn what_would_change_the_model_is_refused() {
         let error = refused(&folder(&changed));
         assert!(error.contains(key) && error.contains("config.json"), "{key}: {error}");
     }
+    // A head of its own must be in the file.
+    let mut untied = config();
+    untied["tie_word_embeddings"] = json!(false);
+    assert!(refused(&folder(&untied)).contains("missing tensors: lm_head.weight"));
     let device = Device::flex();
     let half = Gemma2::from_pretrained(golden_dir().join("base"), DType::F16, &device).expect_err("refused");
     assert!(matches!(half, Error::Float16));

@@ -36,7 +36,7 @@ fn logits_merged_and_unmerged() {
     let expected = golden("adapter_lora.expected.safetensors");
     let active = adapted(&device);
     report("logits with the adapter active", max_diff(&logits(&active), &expected.f32("logits").1), 1e-3);
-    let merged = merge(active);
+    let merged = merge(active).model;
     report("merged logits", max_diff(&logits(&merged), &expected.f32("merged.logits").1), 1e-3);
     for name in expected
         .names()
@@ -98,7 +98,7 @@ fn loss_and_every_gradient() {
     });
     println!("worst of {compared} gradients: {worst:e} of its maximum");
     assert_eq!(compared, expected.names().iter().filter(|name| name.starts_with("grad.")).count());
-    assert!(grads.get::<2>(model.embed_tokens.id).is_none(), "the embedding is frozen");
+    assert!(grads.get::<2>(model.embed_tokens.base.weight.id).is_none(), "the embedding is frozen");
 }
 
 #[test]
@@ -142,7 +142,8 @@ fn an_incomplete_adapter_is_refused() {
     assert!(error.to_string().contains(&format!("base_model.model.{dropped}.lora_A.weight")), "{error}");
     assert!(matches!(partial.unmerge(base(&device)), Err(Error::MissingWeights { .. })));
 
-    let empty = AdapterWeights { tensors: Default::default(), ..whole.clone() };
+    let mut empty = whole.clone();
+    empty.tensors.clear();
     match empty.attach(base(&device)).expect_err("refused") {
         error @ Error::MissingWeights { .. } => {
             let rest = whole.tensors.len() - 8;
@@ -177,20 +178,51 @@ fn refuses_what_does_not_fit() {
         AdapterWeights::load(folder.path(), &device).expect_err(key).to_string()
     };
     for (key, value) in [
-        ("use_dora", serde_json::json!(true)),
-        ("use_rslora", serde_json::json!(true)),
-        ("modules_to_save", serde_json::json!(["lm_head"])),
-        ("rank_pattern", serde_json::json!({"q_proj": 2})),
         ("bias", serde_json::json!("all")),
         ("bias", serde_json::json!(true)),
         ("init_lora_weights", serde_json::json!("pissa")),
         ("init_lora_weights", serde_json::json!(1)),
+        ("use_qalora", serde_json::json!(true)),
+        ("lora_bias", serde_json::json!(true)),
+        ("target_parameters", serde_json::json!(["experts"])),
+        ("layer_replication", serde_json::json!([[0, 2]])),
         ("lora_dropout", serde_json::json!(1.5)),
-        ("something_new", serde_json::json!(3)),
+        ("lora_dropout", serde_json::json!("none")),
+        ("use_rslora", serde_json::json!("yes")),
+        ("rank_pattern", serde_json::json!({"q_proj": 0})),
+        ("rank_pattern", serde_json::json!({"(q|k)_proj": 2})),
+        ("alpha_pattern", serde_json::json!({"q_proj": -1.0})),
+        ("modules_to_save", serde_json::json!(["model.norm"])),
+        ("trainable_token_indices", serde_json::json!({"lm_head": [3]})),
+        ("trainable_token_indices", serde_json::json!([3, 3])),
+        ("trainable_token_indices", serde_json::json!([-1])),
+        ("target_modules", serde_json::json!(".*_proj")),
+        ("r", serde_json::json!(0)),
+        ("r", serde_json::json!(2000)),
+        ("lora_alpha", serde_json::json!(0)),
     ] {
         let error = edit(key, value);
         assert!(error.contains(key) && error.contains("adapter_config.json"), "{error}");
     }
+    // Settings that the weights do not bear out.
+    for (key, value, problem) in [
+        ("use_dora", serde_json::json!(true), "lora_magnitude_vector"),
+        ("rank_pattern", serde_json::json!({"q_proj": 2}), "r = 2"),
+        ("layers_to_transform", serde_json::json!([0]), "unexpected tensors"),
+        ("exclude_modules", serde_json::json!(["q_proj"]), "unexpected tensors"),
+    ] {
+        let error = edit(key, value);
+        assert!(error.contains(problem), "{key}: {error}");
+    }
+    // A field of the future is reported, not refused; one that is off says nothing.
+    adapter.save(folder.path()).expect("written");
+    let path = folder.path().join("adapter_config.json");
+    let mut config: serde_json::Value = serde_json::from_str(&adapter.config.to_json()).expect("JSON");
+    config["something_new"] = serde_json::json!(3);
+    config["something_old"] = serde_json::json!(null);
+    std::fs::write(&path, config.to_string()).expect("written");
+    let loaded = AdapterWeights::load(folder.path(), &device).expect("loads");
+    assert_eq!(loaded.warnings, ["something_new"]);
     for value in [serde_json::json!(false), serde_json::json!(null), serde_json::json!("gaussian")] {
         let mut config: serde_json::Value = serde_json::from_str(&adapter.config.to_json()).expect("JSON");
         config["init_lora_weights"] = value;

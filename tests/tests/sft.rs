@@ -278,11 +278,11 @@ fn evaluation_samples_are_selected_and_a_stopped_run_is_evaluated() {
 fn a_loss_that_is_not_finite_names_step_and_samples() {
     let (samples, config, _) = curve();
     let mut broken = model("curve_init");
-    let weight = broken.embed_tokens.val();
+    let weight = broken.embed_tokens.base.weight.val();
     let [_, width] = weight.dims();
     let id = samples[0].ids[0] as usize;
     let row = weight.clone().narrow(0, id, 1).mul_scalar(f32::NAN);
-    broken.embed_tokens =
+    broken.embed_tokens.base.weight =
         burn::module::Param::from_tensor(weight.slice_assign([id..id + 1, 0..width], row).detach())
             .set_require_grad(false);
     let mut watcher = Watcher::default();
@@ -371,11 +371,11 @@ fn the_guard_sees_a_frozen_weight_move() {
     };
     verdict(&start).expect("nothing moved");
     let mut moved = start.clone();
-    let weight = moved.embed_tokens.val();
+    let weight = moved.embed_tokens.base.weight.val();
     let last = weight.clone().slice([0..1, 0..1]).add_scalar(1e-3);
-    let id = moved.embed_tokens.id;
+    let id = moved.embed_tokens.base.weight.id;
     let changed = weight.slice_assign([0..1, 0..1], last).detach();
-    moved.embed_tokens = burn::module::Param::initialized(id, changed).set_require_grad(false);
+    moved.embed_tokens.base.weight = burn::module::Param::initialized(id, changed).set_require_grad(false);
     assert!(verdict(&moved).expect_err("it moved").to_string().contains("has changed"));
 }
 
@@ -384,7 +384,7 @@ fn training_leaves_the_base_as_it_was() {
     let (samples, config, _) = curve();
     let start = model("curve_init");
     let base = |model: &Gemma2<LoraLinear>| {
-        let mut out = vec![values(model.embed_tokens.val()), values(model.norm.weight.val())];
+        let mut out = vec![values(model.embed_tokens.base.weight.val()), values(model.norm.weight.val())];
         model.visit_projections(&mut |_, projection| out.push(values(projection.base.weight.val())));
         out
     };
@@ -406,7 +406,7 @@ fn the_guard_sees_what_does_not_learn_and_what_should_not() {
     };
     // At first the gradient of every A is zero, because B is.
     assert!(refused(&mut GradientGuard::new(all.clone(), |_| true), start.clone()).contains("lora_A"));
-    let embedding = vec![("embed_tokens".to_owned(), start.embed_tokens.id)];
+    let embedding = vec![("embed_tokens".to_owned(), start.embed_tokens.base.weight.id)];
     assert!(
         refused(&mut GradientGuard::new([all.clone(), embedding].concat(), |_| false), start.clone())
             .contains("embed_tokens")

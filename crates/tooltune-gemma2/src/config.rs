@@ -62,6 +62,8 @@ pub struct Gemma2Config {
     pub initializer_range: f64,
     /// Ids of the tokens with a role of their own.
     pub special_tokens: SpecialTokens,
+    /// Is the head the embedding? In every published Gemma-2 it is; merging an adapter may untie them.
+    pub tie_word_embeddings: bool,
 }
 
 /// Ids of the tokens with a role of their own.
@@ -132,6 +134,7 @@ impl Gemma2Config {
             layer_types: alternating(layers),
             initializer_range: 0.02,
             special_tokens: SpecialTokens::default(),
+            tie_word_embeddings: true,
         }
     }
 
@@ -251,7 +254,7 @@ impl Gemma2Config {
             "rope_parameters": {"rope_theta": self.rope_theta, "rope_type": "default"},
             "rope_theta": self.rope_theta,
             "sliding_window": self.sliding_window,
-            "tie_word_embeddings": true,
+            "tie_word_embeddings": self.tie_word_embeddings,
             "torch_dtype": dtype,
             "use_cache": true,
             "vocab_size": self.vocab_size,
@@ -393,6 +396,7 @@ impl TryFrom<RawConfig> for Gemma2Config {
                 },
                 pad_token_id: raw.pad_token_id.unwrap_or(defaults.pad_token_id),
             },
+            tie_word_embeddings: raw.tie_word_embeddings.unwrap_or(true),
         })
     }
 }
@@ -411,9 +415,6 @@ impl RawConfig {
         }
         if self.attention_dropout.is_some_and(|p| p != 0.0) {
             return Err(invalid("attention_dropout", format!("{:?}", self.attention_dropout), "must be 0"));
-        }
-        if self.tie_word_embeddings == Some(false) {
-            return Err(invalid("tie_word_embeddings", false, "Gemma-2's head is its embedding"));
         }
         if self.use_bidirectional_attention == Some(true) {
             return Err(invalid("use_bidirectional_attention", true, "only causal attention is supported"));

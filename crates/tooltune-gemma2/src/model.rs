@@ -3,7 +3,10 @@
 use burn::module::{Module, Param};
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use tooltune_lm::projection::normal;
-use tooltune_lm::{AttentionMask, CausalLm, Head, KvCache, Linear, MapProjections, Projection, TokenBatch};
+use tooltune_lm::{
+    AttentionMask, CausalLm, Embedding, EmbeddingTable, Head, KvCache, Linear, MapProjections, Projection,
+    TokenBatch,
+};
 
 use crate::attention::{Gemma2Attention, HeadShape, Rotary};
 use crate::decoder_layer::Gemma2DecoderLayer;
@@ -15,9 +18,9 @@ use crate::{Error, Gemma2Config, LayerType};
 ///
 /// Activations are f32 whatever the dtype of the weights.
 #[derive(Module, Debug)]
-pub struct Gemma2<P: Module = Linear> {
+pub struct Gemma2<P: Projection = Linear> {
     /// `[vocab, hidden]`: the embedding, and the head that is tied to it.
-    pub embed_tokens: Param<Tensor<2>>,
+    pub embed_tokens: P::Embedding,
     /// The decoder layers.
     pub layers: Vec<Gemma2DecoderLayer<P>>,
     /// The final norm.
@@ -65,8 +68,12 @@ impl Gemma2<Linear> {
             pre_feedforward_layernorm: norm(),
             post_feedforward_layernorm: norm(),
         };
+        let matrix = || Param::from_tensor(normal([config.vocab_size, hidden], std, device));
         Ok(Self {
-            embed_tokens: Param::from_tensor(normal([config.vocab_size, hidden], std, device)),
+            embed_tokens: EmbeddingTable {
+                weight: matrix(),
+                lm_head: (!config.tie_word_embeddings).then(matrix),
+            },
             layers: (0..config.num_hidden_layers).map(layer).collect(),
             norm: norm(),
             config: config.clone(),
@@ -102,7 +109,7 @@ impl<P: Projection> CausalLm for Gemma2<P> {
     }
 
     fn device(&self) -> Device {
-        self.embed_tokens.lazy_device()
+        self.embed_tokens.device()
     }
 
     fn context(&self, batch: &TokenBatch, cache: Option<&KvCache>) -> Gemma2Context {
@@ -121,8 +128,7 @@ impl<P: Projection> CausalLm for Gemma2<P> {
     fn embed(&self, ids: Tensor<2, Int>) -> Tensor<3> {
         let [batch, seq] = ids.dims();
         let hidden = self.config.hidden_size;
-        let rows = self.embed_tokens.val().select(0, ids.reshape([batch * seq]));
-        let rows = if rows.dtype() == DType::F32 { rows } else { rows.cast(DType::F32) };
+        let rows = self.embed_tokens.embed(ids.reshape([batch * seq]));
         rows.mul_scalar((hidden as f64).sqrt()).reshape([batch, seq, hidden])
     }
 
@@ -145,8 +151,8 @@ impl<P: Projection> CausalLm for Gemma2<P> {
         self.norm.forward(hidden)
     }
 
-    fn head(&self) -> Head {
-        Head { weight: self.embed_tokens.val(), softcap: self.config.final_logit_softcapping }
+    fn head(&self, hidden: &Tensor<2>) -> Head {
+        Head { softcap: self.config.final_logit_softcapping, ..self.embed_tokens.head(hidden) }
     }
 }
 
@@ -157,7 +163,11 @@ impl<P: Projection> MapProjections for Gemma2<P> {
     fn map_projections<Q: Projection, E>(
         self,
         f: &mut dyn FnMut(&str, P) -> Result<Q, E>,
+        embedding: &mut dyn FnMut(P::Embedding) -> Result<Q::Embedding, E>,
     ) -> Result<Gemma2<Q>, E> {
+        let embed_tokens = embedding(self.embed_tokens)?;
+        let [vocab_size, _] = embed_tokens.table_dims();
+        let config = Gemma2Config { vocab_size, tie_word_embeddings: embed_tokens.is_tied(), ..self.config };
         let mut layers = Vec::with_capacity(self.layers.len());
         for (index, layer) in self.layers.into_iter().enumerate() {
             let mut map = |name: &str, projection| f(&format!("model.layers.{index}.{name}"), projection);
@@ -181,7 +191,7 @@ impl<P: Projection> MapProjections for Gemma2<P> {
                 post_feedforward_layernorm: layer.post_feedforward_layernorm,
             });
         }
-        Ok(Gemma2 { embed_tokens: self.embed_tokens, layers, norm: self.norm, config: self.config })
+        Ok(Gemma2 { embed_tokens, layers, norm: self.norm, config })
     }
 
     fn visit_projections(&self, f: &mut dyn FnMut(&str, &P)) {
@@ -200,5 +210,9 @@ impl<P: Projection> MapProjections for Gemma2<P> {
                 f(&format!("model.layers.{index}.{name}"), projection);
             }
         }
+    }
+
+    fn embedding(&self) -> &P::Embedding {
+        &self.embed_tokens
     }
 }

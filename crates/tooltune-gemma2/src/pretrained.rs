@@ -8,7 +8,7 @@ use std::path::Path;
 use burn::module::Param;
 use burn::tensor::{DType, Device, Tensor};
 use tooltune_lm::checkpoint::NamedTensor;
-use tooltune_lm::{Checkpoint, Linear, MapProjections, write_safetensors, write_text};
+use tooltune_lm::{Checkpoint, EmbeddingTable, Linear, MapProjections, write_safetensors, write_text};
 
 use crate::attention::{Gemma2Attention, HeadShape};
 use crate::decoder_layer::Gemma2DecoderLayer;
@@ -33,7 +33,12 @@ impl Gemma2<Linear> {
         let checkpoint = Checkpoint::open(folder)?;
         checkpoint.expect_shapes(&expected_shapes(&config))?;
         let reader = Reader { checkpoint, dtype, device, eps: config.rms_norm_eps };
-        let embed_tokens = Param::from_tensor(reader.checkpoint.tensor(EMBEDDING, dtype, device)?);
+        let table = reader.checkpoint.tensor(EMBEDDING, dtype, device)?;
+        let embed_tokens = if config.tie_word_embeddings {
+            EmbeddingTable::tied(table)
+        } else {
+            EmbeddingTable::untied(table, reader.checkpoint.tensor(HEAD, dtype, device)?)
+        };
         let layers = (0..config.num_hidden_layers)
             .map(|index| reader.layer(index, &config))
             .collect::<Result<_, _>>()?;
@@ -66,7 +71,10 @@ impl Gemma2<Linear> {
         fn named<const D: usize>(name: String, value: Tensor<D>, dtype: DType) -> NamedTensor {
             NamedTensor::new(name, value.dims().to_vec(), dtype, move || value.to_data())
         }
-        let mut out = vec![named(EMBEDDING.to_owned(), self.embed_tokens.val(), dtype)];
+        let mut out = vec![named(EMBEDDING.to_owned(), self.embed_tokens.weight.val(), dtype)];
+        if let Some(head) = &self.embed_tokens.lm_head {
+            out.push(named(HEAD.to_owned(), head.val(), dtype));
+        }
         self.visit_projections(&mut |path, linear| {
             out.push(named(format!("{path}.weight"), linear.weight.val(), dtype))
         });
@@ -81,6 +89,7 @@ impl Gemma2<Linear> {
 }
 
 const EMBEDDING: &str = "model.embed_tokens.weight";
+const HEAD: &str = "lm_head.weight";
 
 fn layer_norms<P: burn::module::Module>(layer: &Gemma2DecoderLayer<P>) -> [(&'static str, &GemmaRmsNorm); 4] {
     [
@@ -99,6 +108,9 @@ pub fn expected_shapes(config: &Gemma2Config) -> BTreeMap<String, Vec<usize>> {
         (EMBEDDING.to_owned(), vec![config.vocab_size, hidden]),
         ("model.norm.weight".to_owned(), vec![hidden]),
     ]);
+    if !config.tie_word_embeddings {
+        out.insert(HEAD.to_owned(), vec![config.vocab_size, hidden]);
+    }
     for index in 0..config.num_hidden_layers {
         let tensors = [
             ("self_attn.q_proj", vec![queries, hidden]),

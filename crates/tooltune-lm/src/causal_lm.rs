@@ -3,16 +3,7 @@
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor};
 
-use crate::{KvCache, TokenBatch};
-
-/// The output head: `logits = softcap(hidden · weightᵀ)`.
-#[derive(Clone, Debug)]
-pub struct Head {
-    /// `[vocab, hidden]`; the embedding itself when the two are tied.
-    pub weight: Tensor<2>,
-    /// `cap · tanh(logits / cap)`, when set.
-    pub softcap: Option<f64>,
-}
+use crate::{Head, KvCache, TokenBatch};
 
 /// A decoder-only language model, one stage at a time.
 ///
@@ -49,8 +40,8 @@ pub trait CausalLm: Module {
     /// The norm after the last layer, `[batch, seq, hidden]`.
     fn final_norm(&self, hidden: Tensor<3>) -> Tensor<3>;
 
-    /// The output head.
-    fn head(&self) -> Head;
+    /// The output head for `hidden`, `[rows, hidden]` after the final norm.
+    fn head(&self, hidden: &Tensor<2>) -> Head;
 
     /// Everything before the head: `[batch, seq, hidden]` after the final norm.
     fn hidden_states(&self, batch: &TokenBatch, mut cache: Option<&mut KvCache>) -> Tensor<3> {
@@ -67,17 +58,7 @@ pub trait CausalLm: Module {
 
     /// `[rows, hidden]` after the final norm → `[rows, vocab]` logits.
     fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
-        let head = self.head();
-        let weight = if head.weight.dtype() == hidden.dtype() {
-            head.weight
-        } else {
-            head.weight.cast(hidden.dtype())
-        };
-        let logits = hidden.matmul(weight.transpose());
-        match head.softcap {
-            Some(cap) => logits.div_scalar(cap).tanh().mul_scalar(cap),
-            None => logits,
-        }
+        self.head(&hidden).logits(hidden)
     }
 
     /// All logits, `[batch, seq, vocab]`. Training and generation never need them all: they call the stages.

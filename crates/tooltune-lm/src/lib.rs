@@ -1,7 +1,7 @@
 //! What a causal language model is, here: the traits that models, adapters, trainers and generation share.
 //!
 //! A model implements [`CausalLm`] (embed, one decoder layer at a time, final norm, head) and [`MapProjections`] (the one seam that
-//! adapters use); in return it gets [`generate`], batches with padding or packing ([`TokenBatch`]), a [`KvCache`] and checkpoint
+//! adapters use, for projections and for the embedding with its head); in return it gets [`generate`], batches with padding or packing ([`TokenBatch`]), a [`KvCache`] and checkpoint
 //! files ([`Checkpoint`]).
 //!
 //! What it is not: a model (see `tooltune-gemma2`), a trainer (`tooltune-sft`), or anything that knows about text.
@@ -21,7 +21,9 @@
 //! | [`cache`] | keys and values of the tokens already seen |
 //! | [`causal_lm`] | the trait of a decoder-only language model |
 //! | [`checkpoint`] | safetensors files and folders, read through a memory map, and written |
+//! | [`embedding`] | the token embedding, and the head that may be tied to it |
 //! | [`generation`] | decoding: an iterator of tokens, and whole batches |
+//! | [`head`] | the output head as a sum of linear maps |
 //! | [`mask`] | which key a query may see |
 //! | [`projection`] | bias-free linear maps and the seam that swaps them |
 //! | [`sampling`] | from logits to a token |
@@ -30,18 +32,22 @@ pub mod batch;
 pub mod cache;
 pub mod causal_lm;
 pub mod checkpoint;
+pub mod embedding;
 mod error;
 pub mod generation;
+pub mod head;
 pub mod mask;
 pub mod projection;
 pub mod sampling;
 
 pub use batch::{Padding, TokenBatch};
 pub use cache::KvCache;
-pub use causal_lm::{CausalLm, Head};
+pub use causal_lm::CausalLm;
 pub use checkpoint::{Checkpoint, TensorFile, write_safetensors, write_text};
+pub use embedding::{Embedding, EmbeddingTable};
 pub use error::Error;
 pub use generation::{FinishReason, Generated, Generation, GenerationConfig, generate, generate_batch};
+pub use head::{Head, HeadUpdate};
 pub use mask::AttentionMask;
 pub use projection::{Linear, MapProjections, Projection};
 pub use sampling::{Sampler, SamplingConfig};

@@ -3,10 +3,15 @@
 use burn::module::{Module, ModuleDisplay, Param};
 use burn::tensor::{Device, Distribution, Tensor};
 
+use crate::{Embedding, EmbeddingTable};
+
 /// A learned linear map over the last axis: `[rows, in_features] → [rows, out_features]`.
 ///
 /// Implemented by the plain [`Linear`] and by adapted projections. "Is this model adapted?" is thereby a question of type.
 pub trait Projection: Module + ModuleDisplay {
+    /// The embedding and head of a model with such projections.
+    type Embedding: Embedding;
+
     /// Applies the map to every row of `x`, `[rows, in_features]`; gives `[rows, out_features]`.
     fn project(&self, x: Tensor<2>) -> Tensor<2>;
 
@@ -48,6 +53,8 @@ pub fn normal(shape: [usize; 2], std: f64, device: &Device) -> Tensor<2> {
 }
 
 impl Projection for Linear {
+    type Embedding = EmbeddingTable;
+
     fn project(&self, x: Tensor<2>) -> Tensor<2> {
         let weight = self.weight.val();
         // A checkpoint may be kept in bf16 while activations are f32: the product runs in the activations' type.
@@ -61,7 +68,7 @@ impl Projection for Linear {
     }
 }
 
-/// A model whose projections can be looked at and exchanged for another kind.
+/// A model whose projections and embedding can be looked at and exchanged for another kind.
 ///
 /// Paths are those of the checkpoint without the `.weight`, for example `model.layers.0.self_attn.q_proj`, and come in the order of the
 /// forward pass.
@@ -71,15 +78,25 @@ pub trait MapProjections: Sized {
     /// The same model with projections of kind `Q`.
     type With<Q: Projection>: MapProjections<Projection = Q>;
 
-    /// Replaces every projection by what `f` makes of it; stops at the first error.
+    /// The path of the embedding in a checkpoint.
+    const EMBED_TOKENS: &'static str = "model.embed_tokens";
+    /// The path of the head.
+    const LM_HEAD: &'static str = "lm_head";
+
+    /// Replaces every projection by what `projection` makes of it, and the embedding with its head by what `embedding` does; stops at the
+    /// first error. What the model knows of the embedding (its rows, whether the head is tied to it) follows.
     ///
     /// # Errors
-    /// The first error that `f` returns.
+    /// The first error that either returns.
     fn map_projections<Q: Projection, E>(
         self,
-        f: &mut dyn FnMut(&str, Self::Projection) -> Result<Q, E>,
+        projection: &mut dyn FnMut(&str, Self::Projection) -> Result<Q, E>,
+        embedding: &mut dyn FnMut(<Self::Projection as Projection>::Embedding) -> Result<Q::Embedding, E>,
     ) -> Result<Self::With<Q>, E>;
 
     /// Shows every projection to `f`.
     fn visit_projections(&self, f: &mut dyn FnMut(&str, &Self::Projection));
+
+    /// The embedding with its head.
+    fn embedding(&self) -> &<Self::Projection as Projection>::Embedding;
 }

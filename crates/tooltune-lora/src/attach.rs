@@ -1,56 +1,139 @@
-//! Attaching adapters to a model, merging them, and taking their weights out again.
-
-use std::collections::BTreeMap;
-use std::convert::Infallible;
+//! Attaching fresh adapters to a model.
 
 use burn::module::{Module, ParamId};
-use burn::tensor::Tensor;
-use tooltune_lm::{Linear, MapProjections, Projection};
+use burn::tensor::{DType, Tensor};
+use tooltune_lm::{Embedding, EmbeddingTable, Linear, MapProjections, Projection};
 
-use crate::lora_linear::shift;
-use crate::{Error, LoraAdapter, LoraConfig, LoraLinear};
+use crate::init::Draw;
+use crate::lora_embedding::LoraEmbedding;
+use crate::modules_to_save::SavedModules;
+use crate::trainable_tokens::TrainableTokens;
+use crate::{Error, InitLoraWeights, LoraAdapter, LoraConfig, LoraLinear};
 
-/// Freezes `model` and gives every targeted projection a fresh adapter. Attach on an autodiff device to train.
+/// Freezes `model` and gives every targeted part a fresh adapter. Attach on an autodiff device to train.
 ///
 /// # Errors
-/// [`Error::InvalidConfig`], also when `r` exceeds a side of a targeted projection; [`Error::NoTarget`].
+/// [`Error::InvalidConfig`], also when a rank exceeds a side of what it is for, when a token is not in the vocabulary, or when tying is asked
+/// for where the model is not tied; [`Error::NoTarget`].
 pub fn attach<M>(model: M, config: &LoraConfig, seed: u64) -> Result<M::With<LoraLinear>, Error>
 where
     M: MapProjections<Projection = Linear> + Module,
 {
     config.validate()?;
-    let mut targeted = 0usize;
-    let mut example = String::new();
-    let mut too_large = None;
-    model.visit_projections(&mut |path, linear| {
-        path.clone_into(&mut example);
-        if config.targets(path) {
-            targeted += 1;
-            let [inputs, outputs] = linear.features();
-            if config.r > inputs.min(outputs) {
-                too_large = Some(format!("exceeds a side of {path}, which is [{outputs}, {inputs}]"));
-            }
-        }
-    });
-    if let Some(rule) = too_large {
-        return Err(Error::InvalidConfig { field: "r", value: config.r.to_string(), rule });
+    let targeted = targets(&model, config);
+    for (path, features) in &targeted {
+        check_rank(config, path, *features)?;
     }
-    if targeted == 0 {
+    let alone = config.trainable_token_indices.is_empty() && config.modules_to_save.is_empty();
+    if targeted.is_empty() && (alone || !config.target_modules.is_empty()) {
+        let mut example = String::new();
+        model.visit_projections(&mut |path, _| path.clone_into(&mut example));
         return Err(Error::NoTarget { targets: config.target_modules.clone(), example });
     }
-    model.freeze().map_projections(&mut |path, linear| Ok(LoraLinear::new(linear, config, path, seed)))
+    check_vocabulary(&model, config)?;
+    let paths = [M::EMBED_TOKENS, M::LM_HEAD];
+    model
+        .freeze()
+        .map_projections(&mut |path, linear| Ok(LoraLinear::new(linear, config, path, seed)), &mut |table| {
+            fresh_embedding(table, paths, config, seed)
+        })
 }
 
-/// Adds every adapter to its weight; the result is an ordinary model.
-pub fn merge<M>(model: M) -> M::With<Linear>
+/// Path and `[in_features, out_features]` of everything that gets a low-rank adapter of its own.
+pub(crate) fn targets<M>(model: &M, config: &LoraConfig) -> Vec<(String, [usize; 2])>
 where
-    M: MapProjections<Projection = LoraLinear>,
+    M: MapProjections<Projection = Linear>,
 {
-    let merged = model.map_projections::<_, Infallible>(&mut |_, projection| Ok(projection.merge()));
-    match merged {
-        Ok(model) => model,
-        Err(never) => match never {},
+    let mut found = Vec::new();
+    model.visit_projections(&mut |path, linear| {
+        if config.targets(path) {
+            found.push((path.to_owned(), linear.features()));
+        }
+    });
+    let [vocab, hidden] = model.embedding().table_dims();
+    let [embed, head] = vocabulary_targets::<M>(config);
+    if embed {
+        found.push((M::EMBED_TOKENS.to_owned(), [vocab, hidden]));
     }
+    if head {
+        found.push((M::LM_HEAD.to_owned(), [hidden, vocab]));
+    }
+    found
+}
+
+/// Do the embedding and the head get low-rank adapters of their own? With tying, the embedding's is for both.
+pub(crate) fn vocabulary_targets<M: MapProjections>(config: &LoraConfig) -> [bool; 2] {
+    let (embed, head) = (config.targets(M::EMBED_TOKENS), config.targets(M::LM_HEAD));
+    if config.ensure_weight_tying { [embed || head, false] } else { [embed, head] }
+}
+
+fn check_rank(config: &LoraConfig, path: &str, [inputs, outputs]: [usize; 2]) -> Result<(), Error> {
+    let rank = config.rank(path);
+    let pissa = config.init_lora_weights == InitLoraWeights::Pissa;
+    // What PiSSA starts from is stored beside what it ends with.
+    let stored = if pissa { 2 * rank } else { rank };
+    if stored <= inputs.min(outputs) {
+        return Ok(());
+    }
+    let twice = if pissa { "twice over, as PiSSA needs it, " } else { "" };
+    let rule = format!("{twice}exceeds a side of {path}, which is [{outputs}, {inputs}]");
+    Err(Error::InvalidConfig { field: "r", value: rank.to_string(), rule })
+}
+
+/// Do the ids exist, and is the model tied where the config asks for it?
+pub(crate) fn check_vocabulary<M>(model: &M, config: &LoraConfig) -> Result<(), Error>
+where
+    M: MapProjections<Projection = Linear>,
+{
+    let table = model.embedding();
+    let [vocab, _] = table.table_dims();
+    if let Some(id) = config.trainable_token_indices.iter().find(|id| **id as usize >= vocab) {
+        let rule = format!("is not in the vocabulary of {vocab} tokens: resize the embedding first");
+        return Err(Error::InvalidConfig { field: "trainable_token_indices", value: id.to_string(), rule });
+    }
+    let shared = vocabulary_targets::<M>(config)[0]
+        || [M::EMBED_TOKENS, M::LM_HEAD].iter().any(|path| config.saves(path));
+    if config.ensure_weight_tying && shared {
+        let refuse = |rule: &str| {
+            let (value, rule) = ("true".to_owned(), rule.to_owned());
+            Err(Error::InvalidConfig { field: "ensure_weight_tying", value, rule })
+        };
+        if !table.is_tied() {
+            return refuse("the model's head is not tied to its embedding");
+        }
+        let differ = |f: fn(&LoraConfig, &str) -> f64| f(config, M::EMBED_TOKENS) != f(config, M::LM_HEAD);
+        if differ(LoraConfig::scaling) || differ(|config, path| config.rank(path) as f64) {
+            return refuse("the patterns give embedding and head different ranks or alphas");
+        }
+    }
+    Ok(())
+}
+
+fn fresh_embedding(
+    base: EmbeddingTable,
+    paths: [&str; 2],
+    config: &LoraConfig,
+    seed: u64,
+) -> Result<LoraEmbedding, Error> {
+    let [vocab, hidden] = base.table_dims();
+    let (table, head) = (base.weight.val(), base.head_weight());
+    let device = table.device();
+    let [embed_path, head_path] = paths;
+    let (on_embed, on_head) = (config.targets(embed_path), config.targets(head_path));
+    let tied = config.ensure_weight_tying && (on_embed || on_head);
+    let embed_tokens = (on_embed || tied).then(|| {
+        let r = config.rank(embed_path);
+        let b = Draw::new(seed, embed_path).normal_matrix([hidden, r], 1.0, &device);
+        LoraAdapter::from_weights(Tensor::zeros([r, vocab], (&device, DType::F32)), b, config, embed_path)
+    });
+    let lm_head =
+        (on_head && !tied).then(|| LoraAdapter::new([hidden, vocab], &head, config, head_path, seed));
+    let ids = &config.trainable_token_indices;
+    let tokens = (!ids.is_empty()).then(|| TrainableTokens::of(ids, &table));
+    let copy = |path: &str| Ok::<_, Error>(if path == head_path { head.clone() } else { table.clone() });
+    let saved = SavedModules::new(config, paths, copy)?;
+    let plain = LoraEmbedding::plain(base);
+    Ok(LoraEmbedding { embed_tokens, lm_head, tokens, saved, tied_adapter: tied, ..plain })
 }
 
 /// Name, as in PEFT's file, and id of every trainable tensor.
@@ -59,108 +142,42 @@ where
     M: MapProjections<Projection = LoraLinear>,
 {
     let mut out = Vec::new();
+    let mut add = |path: &str, part: &str, id| out.push((format!("base_model.model.{path}.{part}"), id));
     model.visit_projections(&mut |path, projection| {
         if let Some(adapter) = &projection.adapter {
-            out.push((format!("base_model.model.{path}.lora_A.weight"), adapter.lora_a.id));
-            out.push((format!("base_model.model.{path}.lora_B.weight"), adapter.lora_b.id));
+            add(path, "lora_A.weight", adapter.lora_a.id);
+            add(path, "lora_B.weight", adapter.lora_b.id);
+            if let Some(magnitude) = &adapter.magnitude {
+                add(path, "lora_magnitude_vector", magnitude.weight.id);
+            }
         }
     });
+    let (embedding, [embed, head]) = (model.embedding(), [M::EMBED_TOKENS, M::LM_HEAD]);
+    if let Some(adapter) = &embedding.embed_tokens {
+        add(embed, "lora_embedding_A", adapter.lora_a.id);
+        add(embed, "lora_embedding_B", adapter.lora_b.id);
+    }
+    if let Some(adapter) = &embedding.lm_head {
+        add(head, "lora_A.weight", adapter.lora_a.id);
+        add(head, "lora_B.weight", adapter.lora_b.id);
+    }
+    if let Some(tokens) = &embedding.tokens {
+        add(embed, "token_adapter.trainable_tokens_delta", tokens.weight.id);
+    }
+    if let Some(saved) = &embedding.saved {
+        for (path, copy) in [(embed, &saved.embed_tokens), (head, &saved.lm_head)] {
+            if let Some(copy) = copy {
+                add(path, "weight", copy.id);
+            }
+        }
+    }
     out
 }
 
-/// The weights of an adapter, apart from any model.
-#[derive(Clone, Debug)]
-pub struct AdapterWeights {
-    /// What they were made with.
-    pub config: LoraConfig,
-    /// A, `[r, in]`, and B, `[out, r]`, by the path of the projection.
-    pub tensors: BTreeMap<String, (Tensor<2>, Tensor<2>)>,
-}
-
-impl AdapterWeights {
-    /// Copies the adapter of a model.
-    pub fn of<M>(model: &M, config: &LoraConfig) -> Self
-    where
-        M: MapProjections<Projection = LoraLinear>,
-    {
-        let mut tensors = BTreeMap::new();
-        model.visit_projections(&mut |path, projection| {
-            if let Some(adapter) = &projection.adapter {
-                tensors.insert(path.to_owned(), (adapter.lora_a.val(), adapter.lora_b.val()));
-            }
-        });
-        Self { config: config.clone(), tensors }
-    }
-
-    /// Freezes `model` and attaches these weights, moved to its device.
-    ///
-    /// # Errors
-    /// [`Error::MissingWeights`] when a targeted projection has none; [`Error::Mismatch`] when a weight has no projection in the model, or
-    /// not its shape.
-    pub fn attach<M>(&self, model: M) -> Result<M::With<LoraLinear>, Error>
-    where
-        M: MapProjections<Projection = Linear> + Module,
-    {
-        self.attach_to(model, |base, _| base)
-    }
-
-    /// Undoes [`merge`]: subtracts these weights from a merged model and attaches them again.
-    ///
-    /// In f32 the base comes back up to rounding; in bf16 a merged weight has lost digits that cannot return: keep the base instead.
-    ///
-    /// # Errors
-    /// As [`attach`](Self::attach).
-    pub fn unmerge<M>(&self, model: M) -> Result<M::With<LoraLinear>, Error>
-    where
-        M: MapProjections<Projection = Linear> + Module,
-    {
-        self.attach_to(model, |base, adapter| shift(base, adapter.delta().neg()).freeze())
-    }
-
-    fn attach_to<M>(
-        &self,
-        model: M,
-        prepare: impl Fn(Linear, &LoraAdapter) -> Linear,
-    ) -> Result<M::With<LoraLinear>, Error>
-    where
-        M: MapProjections<Projection = Linear> + Module,
-    {
-        let mut left = self.tensors.clone();
-        let mut missing = Vec::new();
-        model.visit_projections(&mut |path, _| {
-            if self.config.targets(path) && !left.contains_key(path) {
-                missing.push(path.to_owned());
-            }
-        });
-        if !missing.is_empty() || left.is_empty() {
-            return Err(Error::MissingWeights { paths: missing });
-        }
-        let adapted = model.freeze().map_projections::<_, Error>(&mut |path, base| {
-            let Some((a, b)) = left.remove(path) else {
-                return Ok(LoraLinear { base, adapter: None });
-            };
-            check(path, &a, &b, base.features())?;
-            let device = base.weight.lazy_device();
-            // Through the host: a parameter must be a leaf of the new device's graph.
-            let place = |tensor: Tensor<2>| Tensor::from_data(tensor.into_data(), &device);
-            let adapter = LoraAdapter::from_weights(place(a), place(b), &self.config);
-            Ok(LoraLinear { base: prepare(base, &adapter), adapter: Some(adapter) })
-        })?;
-        match left.pop_first() {
-            None => Ok(adapted),
-            Some((path, (a, b))) => {
-                let problem = "the model has no such projection".to_owned();
-                Err(Error::Mismatch { path, a: a.dims(), b: b.dims(), problem })
-            }
-        }
-    }
-}
-
-fn check(path: &str, a: &Tensor<2>, b: &Tensor<2>, [inputs, outputs]: [usize; 2]) -> Result<(), Error> {
-    let (a, b) = (a.dims(), b.dims());
-    if a[1] == inputs && b[0] == outputs && a[0] == b[1] {
-        return Ok(());
-    }
-    let problem = format!("the projection maps {inputs} to {outputs} features");
-    Err(Error::Mismatch { path: path.to_owned(), a, b, problem })
+/// Is the gradient of the trainable tensor of this name non-zero from the first step on? While B is zero that of A is, and the reverse on an
+/// embedding.
+pub fn learns_at_once(name: &str) -> bool {
+    !(name.ends_with(".lora_A.weight")
+        || name.ends_with(".lora_embedding_B")
+        || name.ends_with("_magnitude_vector"))
 }

@@ -1,33 +1,52 @@
-//! `adapter_config.json`.
-
-use std::fs;
-use std::path::Path;
-
-use serde_json::{Map, Value, json};
+//! What an adapter consists of, under PEFT's names.
 
 use crate::Error;
+use crate::init::InitLoraWeights;
+use crate::patterns::Patterns;
 
-const MAX_CONFIG_BYTES: u64 = 1 << 20;
 const MAX_RANK: usize = 1024;
 
-/// Which projections get an adapter and of what size, under PEFT's names.
+/// Which parts of a model get an adapter, of what kind and of what size, under PEFT's names.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LoraConfig {
     /// Rank of the update.
     pub r: usize,
-    /// The update is scaled by `lora_alpha / r`.
+    /// The update is scaled by `lora_alpha / r`, or `lora_alpha / √r` with `use_rslora`.
     pub lora_alpha: f64,
     /// Probability of dropping an input of A while training.
     pub lora_dropout: f64,
-    /// Names of the projections: each matches a path that equals it or ends in `.name`.
+    /// Names of the modules: each matches a path that equals it or ends in `.name`; [`ALL_LINEAR`] matches every projection. Besides
+    /// projections, `embed_tokens` and `lm_head` may be named.
     pub target_modules: Vec<String>,
     /// The model that the adapter belongs to, as PEFT writes it.
     pub base_model_name_or_path: Option<String>,
+    /// Scale by `1 / √r` (Kalajdzievski, 2023, rsLoRA).
+    pub use_rslora: bool,
+    /// Learn a magnitude for each output (Liu et al., 2024, DoRA). On projections only.
+    pub use_dora: bool,
+    /// The values to start from.
+    pub init_lora_weights: InitLoraWeights,
+    /// Adapt a tied embedding and head as the one matrix that they are.
+    pub ensure_weight_tying: bool,
+    /// Tokens whose rows of the embedding, and of a tied head, are trained.
+    pub trainable_token_indices: Vec<u32>,
+    /// Modules that are trained whole and stored whole: `embed_tokens`, `lm_head`.
+    pub modules_to_save: Vec<String>,
+    /// Exceptions for some modules.
+    pub patterns: Patterns,
 }
+
+/// In `target_modules`: every projection.
+pub const ALL_LINEAR: &str = "all-linear";
 
 /// The seven projections of a decoder layer.
 pub const ALL_PROJECTIONS: [&str; 7] =
     ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
+
+/// Last component of the path of the embedding.
+pub(crate) const EMBED_TOKENS: &str = "embed_tokens";
+/// Path of the head.
+pub(crate) const LM_HEAD: &str = "lm_head";
 
 impl Default for LoraConfig {
     /// Rank 16 and alpha 64 on all seven projections, without dropout.
@@ -38,22 +57,42 @@ impl Default for LoraConfig {
             lora_dropout: 0.0,
             target_modules: ALL_PROJECTIONS.map(str::to_owned).to_vec(),
             base_model_name_or_path: None,
+            use_rslora: false,
+            use_dora: false,
+            init_lora_weights: InitLoraWeights::default(),
+            ensure_weight_tying: false,
+            trainable_token_indices: Vec::new(),
+            modules_to_save: Vec::new(),
+            patterns: Patterns::default(),
         }
     }
 }
 
 impl LoraConfig {
-    /// `lora_alpha / r`.
-    pub fn scaling(&self) -> f64 {
-        self.lora_alpha / self.r as f64
+    /// The rank of the adapter at `path`.
+    pub fn rank(&self, path: &str) -> usize {
+        self.patterns.rank(path).unwrap_or(self.r)
     }
 
-    /// Does this projection get an adapter?
+    /// The factor of the update at `path`: `alpha / r`, or `alpha / √r`.
+    pub fn scaling(&self, path: &str) -> f64 {
+        let (alpha, r) = (self.patterns.alpha(path).unwrap_or(self.lora_alpha), self.rank(path) as f64);
+        if self.use_rslora { alpha / r.sqrt() } else { alpha / r }
+    }
+
+    /// Does the module at `path` get a low-rank adapter?
     pub fn targets(&self, path: &str) -> bool {
-        let matches = |target: &String| {
-            path == target || path.strip_suffix(target.as_str()).is_some_and(|rest| rest.ends_with('.'))
+        let named = |target: &String| match target.as_str() {
+            ALL_LINEAR => !is_vocabulary(path),
+            name if name == path => true,
+            name => is_suffix(path, name) && self.patterns.selects_layer_of(path),
         };
-        self.target_modules.iter().any(matches)
+        self.target_modules.iter().any(named) && !self.patterns.excludes(path)
+    }
+
+    /// Is the module at `path` trained whole?
+    pub fn saves(&self, path: &str) -> bool {
+        self.modules_to_save.iter().any(|name| name == path || is_suffix(path, name))
     }
 
     /// Checks every field.
@@ -73,127 +112,75 @@ impl LoraConfig {
         if !(0.0..1.0).contains(&self.lora_dropout) {
             return invalid("lora_dropout", &self.lora_dropout, "must be in [0, 1)");
         }
-        if self.target_modules.is_empty() {
-            return invalid("target_modules", &"[]", "must name at least one projection");
+        let nothing = self.trainable_token_indices.is_empty() && self.modules_to_save.is_empty();
+        if self.target_modules.is_empty() && nothing {
+            return invalid("target_modules", &"[]", "must name at least one module");
+        }
+        self.patterns.validate(MAX_RANK)?;
+        self.validate_vocabulary()
+    }
+
+    /// What the embedding and the head get must make sense together.
+    fn validate_vocabulary(&self) -> Result<(), Error> {
+        let invalid = |field, value: &dyn ToString, rule: &str| {
+            Err(Error::InvalidConfig { field, value: value.to_string(), rule: rule.to_owned() })
+        };
+        if let Some(other) = self.modules_to_save.iter().find(|name| !is_vocabulary(name)) {
+            return invalid("modules_to_save", other, "only embed_tokens and lm_head can be trained whole");
+        }
+        let targeted = |name: &String| is_vocabulary(name);
+        if let Some(name) = self.target_modules.iter().find(|name| targeted(name)) {
+            if self.saves(name) || self.modules_to_save.iter().any(|saved| is_suffix(name, saved)) {
+                return invalid("modules_to_save", name, "is among the target_modules too");
+            }
+            if !self.trainable_token_indices.is_empty() {
+                return invalid("trainable_token_indices", name, "is among the target_modules too");
+            }
+            if self.use_dora {
+                return invalid("use_dora", &true, &format!("is supported on projections, not on {name}"));
+            }
+            if self.init_lora_weights == InitLoraWeights::Pissa {
+                let rule = format!("is supported on projections, not on {name}");
+                return invalid("init_lora_weights", &"pissa", &rule);
+            }
+        }
+        if !(self.trainable_token_indices.is_empty() || self.modules_to_save.is_empty()) {
+            let rule = "cannot go with modules_to_save: the whole embedding is trained already";
+            return invalid("trainable_token_indices", &format!("{:?}", self.trainable_token_indices), rule);
+        }
+        let mut sorted = self.trainable_token_indices.clone();
+        sorted.sort_unstable();
+        if let Some(twice) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
+            return invalid("trainable_token_indices", &twice[0], "occurs twice");
+        }
+        if self.use_dora && self.init_lora_weights == InitLoraWeights::Pissa {
+            return invalid("init_lora_weights", &"pissa", "is not supported with use_dora");
         }
         Ok(())
     }
 
-    /// Reads `adapter_config.json`.
-    ///
-    /// # Errors
-    /// [`Error::ConfigFile`], also when a field is out of range, and [`Error::Unsupported`] for any setting that would change the result
-    /// and is not implemented.
-    pub fn from_file(path: impl AsRef<Path>) -> Result<Self, Error> {
-        let path = path.as_ref();
-        let broken = |reason: String| Error::ConfigFile { path: path.to_owned(), reason };
-        let length = fs::metadata(path).map_err(|e| broken(e.to_string()))?.len();
-        if length > MAX_CONFIG_BYTES {
-            return Err(broken(format!("{length} bytes long; at most {MAX_CONFIG_BYTES} are accepted")));
-        }
-        let text = fs::read_to_string(path).map_err(|e| broken(e.to_string()))?;
-        let raw: Map<String, Value> = serde_json::from_str(&text).map_err(|e| broken(e.to_string()))?;
-        refuse_unsupported(&raw, path)?;
-        let number = |key: &str| raw.get(key).ok_or_else(|| broken(format!("{key} is missing")));
-        let rank = number("r")?.as_u64().and_then(|r| usize::try_from(r).ok());
-        let config = Self {
-            r: rank.ok_or_else(|| broken("r must be a whole number".to_owned()))?,
-            lora_alpha: number("lora_alpha")?
-                .as_f64()
-                .ok_or_else(|| broken("lora_alpha must be a number".to_owned()))?,
-            lora_dropout: raw.get("lora_dropout").and_then(Value::as_f64).unwrap_or(0.0),
-            target_modules: target_modules(raw.get("target_modules")).ok_or_else(|| {
-                broken("target_modules must be a list of names or \"all-linear\"".to_owned())
-            })?,
-            base_model_name_or_path: raw
-                .get("base_model_name_or_path")
-                .and_then(Value::as_str)
-                .map(str::to_owned),
-        };
-        config.validate().map_err(|e| broken(e.to_string()))?;
-        Ok(config)
-    }
-
-    /// The text of `adapter_config.json`, with the keys that every server reads.
-    pub fn to_json(&self) -> String {
-        let whole = self.lora_alpha.fract() == 0.0 && self.lora_alpha < 1e15;
-        let config = json!({
-            "alpha_pattern": {},
-            "auto_mapping": null,
-            "base_model_name_or_path": self.base_model_name_or_path,
-            "bias": "none",
-            "fan_in_fan_out": false,
-            "inference_mode": true,
-            "init_lora_weights": true,
-            "layers_pattern": null,
-            "layers_to_transform": null,
-            "lora_alpha": if whole { json!(self.lora_alpha as u64) } else { json!(self.lora_alpha) },
-            "lora_dropout": self.lora_dropout,
-            "modules_to_save": null,
-            "peft_type": "LORA",
-            "r": self.r,
-            "rank_pattern": {},
-            "revision": null,
-            "target_modules": self.target_modules,
-            "task_type": "CAUSAL_LM",
-            "use_dora": false,
-            "use_rslora": false,
-        });
-        format!("{config:#}\n")
+    /// The config of an adapter that holds, beside the trained pair, the pair that it started from: twice the rank, the same scaling.
+    pub(crate) fn with_twice_the_rank(&self) -> Self {
+        let factor = if self.use_rslora { 2f64.sqrt() } else { 2.0 };
+        let mut twice = self.clone();
+        twice.r *= 2;
+        twice.lora_alpha *= factor;
+        twice.patterns.rank_pattern.iter_mut().for_each(|(_, r)| *r *= 2);
+        // A module with a pattern of its own rank but the common alpha, or the reverse, keeps its quotient: both double.
+        twice.patterns.alpha_pattern.iter_mut().for_each(|(_, alpha)| *alpha *= factor);
+        twice.init_lora_weights = InitLoraWeights::Default;
+        twice
     }
 }
 
-fn target_modules(value: Option<&Value>) -> Option<Vec<String>> {
-    match value? {
-        Value::String(all) if all == "all-linear" => Some(ALL_PROJECTIONS.map(str::to_owned).to_vec()),
-        Value::Array(names) => names.iter().map(|name| name.as_str().map(str::to_owned)).collect(),
-        _ => None,
-    }
+/// Is this path, or name, that of the embedding or of the head?
+pub(crate) fn is_vocabulary(path: &str) -> bool {
+    [EMBED_TOKENS, LM_HEAD].iter().any(|name| path == *name || is_suffix(path, name))
 }
 
-/// Keys that are read above, or that say nothing about what the adapter computes.
-const UNDERSTOOD: [&str; 12] = [
-    "auto_mapping",
-    "base_model_name_or_path",
-    "inference_mode",
-    "lora_alpha",
-    "lora_dropout",
-    "megatron_core",
-    "peft_version",
-    "qalora_group_size",
-    "r",
-    "revision",
-    "runtime_config",
-    "target_modules",
-];
-
-/// PEFT writes all its switches; one that is off is null, false or empty. Anything else would silently compute something different.
-fn refuse_unsupported(raw: &Map<String, Value>, path: &Path) -> Result<(), Error> {
-    for (key, value) in raw {
-        let off = match value {
-            Value::Null | Value::Bool(false) => true,
-            Value::Array(items) => items.is_empty(),
-            Value::Object(entries) => entries.is_empty(),
-            // Others than these change the base's weights too.
-            Value::Bool(true) => key == "init_lora_weights",
-            Value::String(text) => match key.as_str() {
-                "init_lora_weights" => text == "gaussian",
-                "peft_type" => text == "LORA",
-                "task_type" => text == "CAUSAL_LM",
-                "bias" => text == "none",
-                _ => false,
-            },
-            _ => false,
-        };
-        if !off && !UNDERSTOOD.contains(&key.as_str()) {
-            return Err(Error::Unsupported {
-                path: path.to_owned(),
-                key: key.clone(),
-                value: value.to_string(),
-            });
-        }
-    }
-    Ok(())
+/// Does `path` end in `.name`?
+pub(crate) fn is_suffix(path: &str, name: &str) -> bool {
+    path.strip_suffix(name).is_some_and(|rest| rest.ends_with('.'))
 }
 
 #[cfg(test)]
@@ -210,5 +197,36 @@ mod tests {
         assert!(config.targets("model.layers.1.mlp.up_proj"));
         assert!(!config.targets("model.layers.0.self_attn.qq_proj"));
         assert!(!config.targets("model.layers.11.mlp.up_proj"));
+        let all = LoraConfig { target_modules: vec![ALL_LINEAR.into()], ..Default::default() };
+        assert!(all.targets("model.layers.0.self_attn.q_proj"));
+        assert!(!all.targets("model.embed_tokens") && !all.targets("lm_head"));
+    }
+
+    #[test]
+    fn kinds_that_contradict_each_other_are_refused() {
+        let field = |config: LoraConfig| match config.validate() {
+            Err(Error::InvalidConfig { field, .. }) => field,
+            other => panic!("{other:?}"),
+        };
+        let embedding = || vec!["q_proj".to_owned(), "model.embed_tokens".to_owned()];
+        let with = |target_modules| LoraConfig { target_modules, ..Default::default() };
+        assert_eq!(field(LoraConfig { use_dora: true, ..with(embedding()) }), "use_dora");
+        assert_eq!(
+            field(LoraConfig { trainable_token_indices: vec![3], ..with(embedding()) }),
+            "trainable_token_indices"
+        );
+        let saved = || vec![EMBED_TOKENS.to_owned()];
+        assert_eq!(field(LoraConfig { modules_to_save: saved(), ..with(embedding()) }), "modules_to_save");
+        let plain = LoraConfig::default;
+        assert_eq!(field(LoraConfig { modules_to_save: vec!["norm".into()], ..plain() }), "modules_to_save");
+        assert_eq!(
+            field(LoraConfig { trainable_token_indices: vec![3, 5, 3], ..plain() }),
+            "trainable_token_indices"
+        );
+        let pissa = InitLoraWeights::Pissa;
+        assert_eq!(
+            field(LoraConfig { init_lora_weights: pissa, use_dora: true, ..plain() }),
+            "init_lora_weights"
+        );
     }
 }

@@ -2,10 +2,15 @@
 
 use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig};
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn::tensor::{DType, Tensor};
 use tooltune_lm::{Linear, Projection};
 
-use crate::LoraConfig;
+use crate::dora::Magnitude;
+use crate::init::Draw;
+use crate::lora_embedding::LoraEmbedding;
+use crate::merge::{Rounding, merge_rows};
+use crate::pissa::{StartingPair, principal_pair};
+use crate::{InitLoraWeights, LoraConfig};
 
 /// The trainable part: `x ↦ scaling · B(A(dropout x))`.
 #[derive(Module, Debug)]
@@ -16,7 +21,11 @@ pub struct LoraAdapter {
     pub lora_b: Param<Tensor<2>>,
     /// On the input of A, while training.
     pub lora_dropout: Dropout,
-    /// `lora_alpha / r`.
+    /// DoRA's magnitudes.
+    pub magnitude: Option<Magnitude>,
+    /// What training started from, subtracted; PiSSA's.
+    pub start: Option<StartingPair>,
+    /// `alpha / r`, or `alpha / √r`.
     #[module(skip)]
     pub scaling: f64,
 }
@@ -31,90 +40,135 @@ pub struct LoraLinear {
 }
 
 impl LoraLinear {
-    /// Freezes `base` and, if `config` targets `path`, adds an adapter with A as PEFT draws it, uniform in ±1/√in, and B zero.
+    /// Freezes `base` and, if `config` targets `path`, adds an adapter with the config's starting values.
     ///
-    /// The draw depends on `seed` and `path` alone, not on the device.
+    /// What is drawn depends on `seed` and `path` alone, not on the device.
     pub fn new(base: Linear, config: &LoraConfig, path: &str, seed: u64) -> Self {
         let base = base.freeze();
-        let [inputs, outputs] = base.features();
-        let device = base.weight.lazy_device();
-        let adapter = config.targets(path).then(|| {
-            let a = uniform([config.r, inputs], 1.0 / (inputs as f64).sqrt(), keyed(seed, path), &device);
-            LoraAdapter::from_weights(a, Tensor::zeros([outputs, config.r], (&device, DType::F32)), config)
-        });
-        Self { base, adapter }
+        if !config.targets(path) {
+            return Self { base, adapter: None };
+        }
+        let mut adapter = LoraAdapter::new(base.features(), &base.weight.val(), config, path, seed);
+        if config.use_dora {
+            adapter.magnitude = Some(Magnitude::of(&base.weight.val(), &adapter));
+        }
+        Self { base, adapter: Some(adapter) }
     }
 
-    /// `base.weight + scaling · B A`, computed in f32 and rounded once to the dtype of the weight.
+    /// The weight that computes the same without an adapter, made in f32 and rounded once to the dtype of the base.
     pub fn merge(self) -> Linear {
-        let Self { base, adapter } = self;
-        match adapter {
-            None => base,
-            Some(adapter) => shift(base, adapter.delta()),
-        }
+        self.merge_with_rounding().0
+    }
+
+    pub(crate) fn merge_with_rounding(self) -> (Linear, Option<Rounding>) {
+        let Self { base, adapter: Some(adapter) } = self else {
+            return (self.base, None);
+        };
+        let scale = adapter.magnitude.as_ref().map(|magnitude| magnitude.scale(&base.weight.val(), &adapter));
+        let (weight, rounding) = merge_rows(&base.weight.val(), |rows, start, count| {
+            let sum = rows + adapter.delta_rows(start, count);
+            match &scale {
+                Some(scale) => sum * scale.clone().narrow(0, start, count).unsqueeze_dim(1),
+                None => sum,
+            }
+        });
+        (Linear::from_weight(weight), Some(rounding))
     }
 }
 
 impl LoraAdapter {
-    /// Takes over A, `[r, in_features]`, and B, `[out_features, r]`.
-    pub fn from_weights(a: Tensor<2>, b: Tensor<2>, config: &LoraConfig) -> Self {
+    /// A fresh adapter for a map between `[in_features, out_features]` whose weight is `weight`.
+    pub(crate) fn new(
+        [inputs, outputs]: [usize; 2],
+        weight: &Tensor<2>,
+        config: &LoraConfig,
+        path: &str,
+        seed: u64,
+    ) -> Self {
+        let (r, device) = (config.rank(path), weight.device());
+        let draw = Draw::new(seed, path);
+        let zeros = || Tensor::zeros([outputs, r], (&device, DType::F32));
+        match config.init_lora_weights {
+            InitLoraWeights::Default => {
+                let a = draw.uniform_matrix([r, inputs], 1.0 / (inputs as f64).sqrt(), &device);
+                Self::from_weights(a, zeros(), config, path)
+            }
+            InitLoraWeights::Gaussian => {
+                let a = draw.normal_matrix([r, inputs], 1.0 / r as f64, &device);
+                Self::from_weights(a, zeros(), config, path)
+            }
+            InitLoraWeights::Pissa => {
+                let (a, b) = principal_pair(weight, r, config.scaling(path), draw);
+                let start = StartingPair::new(a.clone(), b.clone());
+                Self { start: Some(start), ..Self::from_weights(a, b, config, path) }
+            }
+        }
+    }
+
+    /// Takes over A, `[r, in_features]`, and B, `[out_features, r]`, for the module at `path`.
+    pub fn from_weights(a: Tensor<2>, b: Tensor<2>, config: &LoraConfig, path: &str) -> Self {
         Self {
             lora_a: Param::from_tensor(a),
             lora_b: Param::from_tensor(b),
             lora_dropout: DropoutConfig::new(config.lora_dropout).init(),
-            scaling: config.scaling(),
+            magnitude: None,
+            start: None,
+            scaling: config.scaling(path),
+        }
+    }
+
+    /// A and B that compute what this adapter adds; of twice the rank when it subtracts what it started from.
+    pub fn weights(&self) -> (Tensor<2>, Tensor<2>) {
+        let (a, b) = (self.lora_a.val(), self.lora_b.val());
+        match &self.start {
+            None => (a, b),
+            Some(start) => (
+                Tensor::cat(vec![a, start.lora_a.val()], 0),
+                Tensor::cat(vec![b, start.lora_b.val().neg()], 1),
+            ),
         }
     }
 
     /// `scaling · B A`, `[out_features, in_features]`.
     pub fn delta(&self) -> Tensor<2> {
-        self.lora_b.val().matmul(self.lora_a.val()).mul_scalar(self.scaling)
+        let [outputs, _] = self.lora_b.lazy_shape().dims();
+        self.delta_rows(0, outputs)
     }
 
-    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        let low = self.lora_dropout.forward(x).matmul(self.lora_a.val().transpose());
-        low.mul_scalar(self.scaling).matmul(self.lora_b.val().transpose())
+    /// Some rows of [`delta`](Self::delta).
+    pub(crate) fn delta_rows(&self, start: usize, count: usize) -> Tensor<2> {
+        let (a, b) = self.weights();
+        b.narrow(0, start, count).matmul(a).mul_scalar(self.scaling)
+    }
+
+    /// `scaling · B(A x)`, without dropout.
+    pub(crate) fn update(&self, x: Tensor<2>) -> Tensor<2> {
+        let through = |a: &Param<Tensor<2>>, b: &Param<Tensor<2>>| {
+            let low = x.clone().matmul(a.val().transpose());
+            low.mul_scalar(self.scaling).matmul(b.val().transpose())
+        };
+        let update = through(&self.lora_a, &self.lora_b);
+        match &self.start {
+            None => update,
+            Some(start) => update - through(&start.lora_a, &start.lora_b),
+        }
     }
 }
 
 impl Projection for LoraLinear {
+    type Embedding = LoraEmbedding;
+
     fn project(&self, x: Tensor<2>) -> Tensor<2> {
-        match &self.adapter {
-            None => self.base.project(x),
-            Some(adapter) => self.base.project(x.clone()) + adapter.forward(x),
+        let Some(adapter) = &self.adapter else {
+            return self.base.project(x);
+        };
+        match &adapter.magnitude {
+            Some(magnitude) => magnitude.project(&self.base, adapter, x),
+            None => self.base.project(x.clone()) + adapter.update(adapter.lora_dropout.forward(x)),
         }
     }
 
     fn features(&self) -> [usize; 2] {
         self.base.features()
     }
-}
-
-/// Adds `delta` to a weight.
-pub(crate) fn shift(base: Linear, delta: Tensor<2>) -> Linear {
-    let weight = base.weight.val();
-    let dtype = weight.dtype();
-    let shifted = weight.cast(DType::F32) + delta;
-    // A parameter must be a leaf of the graph.
-    Linear::from_weight(shifted.cast(dtype).detach())
-}
-
-/// FNV-1a over the path, mixed with the seed.
-fn keyed(seed: u64, path: &str) -> u64 {
-    path.bytes().fold(seed ^ 0xCBF2_9CE4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)
-    })
-}
-
-/// Uniform in ±`bound`, from SplitMix64 (Steele et al., 2014).
-fn uniform(shape: [usize; 2], bound: f64, mut state: u64, device: &Device) -> Tensor<2> {
-    let mut draw = || {
-        state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let z = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        let unit = ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64;
-        ((2.0 * unit - 1.0) * bound) as f32
-    };
-    let values: Vec<f32> = (0..shape[0] * shape[1]).map(|_| draw()).collect();
-    Tensor::from_data(TensorData::new(values, shape), (device, DType::F32))
 }

@@ -4,92 +4,238 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use burn::tensor::{DType, Device};
+use burn::tensor::{DType, Device, Tensor};
 use tooltune_lm::checkpoint::NamedTensor;
 use tooltune_lm::{TensorFile, write_safetensors, write_text};
 
+use crate::config::{EMBED_TOKENS, LM_HEAD, is_suffix, is_vocabulary};
+use crate::weights::{BaseCopies, check_shape};
 use crate::{AdapterWeights, Error, LoraConfig};
 
 const PREFIX: &str = "base_model.model.";
 const CONFIG: &str = "adapter_config.json";
 const WEIGHTS: &str = "adapter_model.safetensors";
 
+/// What a tensor of the file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Part {
+    A,
+    B,
+    EmbeddingA,
+    EmbeddingB,
+    Magnitude,
+    TokenRows,
+    BaseCopy,
+    Saved,
+}
+
+impl Part {
+    const ALL: [(Self, &'static str); 8] = [
+        (Self::A, ".lora_A.weight"),
+        (Self::B, ".lora_B.weight"),
+        (Self::EmbeddingA, ".lora_embedding_A"),
+        (Self::EmbeddingB, ".lora_embedding_B"),
+        (Self::Magnitude, ".lora_magnitude_vector"),
+        (Self::TokenRows, ".token_adapter.trainable_tokens_delta"),
+        (Self::BaseCopy, ".base_layer.weight"),
+        // Last: the others may end in it too.
+        (Self::Saved, ".weight"),
+    ];
+
+    fn name(self, path: &str) -> String {
+        let suffix = Self::ALL.iter().find(|(part, _)| *part == self).map_or("", |(_, suffix)| suffix);
+        format!("{PREFIX}{path}{suffix}")
+    }
+
+    fn split(name: &str) -> Option<(&str, Self)> {
+        let inner = name.strip_prefix(PREFIX)?;
+        Self::ALL.iter().find_map(|(part, suffix)| Some((inner.strip_suffix(suffix)?, *part)))
+    }
+}
+
 impl AdapterWeights {
-    /// Writes a folder that PEFT loads; it is made if need be. A in `[r, in]`, B in `[out, r]`, f32, as PEFT has them.
+    /// Writes a folder that PEFT loads; it is made if need be. f32, shapes and names as PEFT has them; no weight of the base.
     ///
     /// # Errors
     /// [`Error::Lm`] when writing fails.
     pub fn save(&self, folder: impl AsRef<Path>) -> Result<(), Error> {
+        self.save_as(folder, DType::F32)
+    }
+
+    /// [`save`](Self::save) with the tensors in f32, bf16 or f16.
+    ///
+    /// # Errors
+    /// [`Error::Lm`] when writing fails.
+    pub fn save_as(&self, folder: impl AsRef<Path>, dtype: DType) -> Result<(), Error> {
         let folder = folder.as_ref();
         fs::create_dir_all(folder).map_err(tooltune_lm::Error::io(folder))?;
-        let mut named = Vec::with_capacity(2 * self.tensors.len());
-        for (path, (a, b)) in &self.tensors {
-            for (part, tensor) in [("lora_A", a), ("lora_B", b)] {
-                let tensor = tensor.clone();
-                let name = format!("{PREFIX}{path}.{part}.weight");
-                named.push(NamedTensor::new(name, tensor.dims().to_vec(), DType::F32, move || {
-                    tensor.to_data()
-                }));
-            }
-        }
-        write_safetensors(folder.join(WEIGHTS), &named)?;
+        write_safetensors(folder.join(WEIGHTS), &self.named_tensors(dtype))?;
         write_text(folder.join(CONFIG), &self.config.to_json())?;
         Ok(())
     }
 
-    /// Reads a folder that PEFT or [`save`](Self::save) wrote.
+    fn named_tensors(&self, dtype: DType) -> Vec<NamedTensor> {
+        fn named<const D: usize>(name: String, tensor: &Tensor<D>, dtype: DType) -> NamedTensor {
+            let tensor = tensor.clone();
+            NamedTensor::new(name, tensor.dims().to_vec(), dtype, move || tensor.to_data())
+        }
+        let mut out = Vec::new();
+        for (path, (a, b)) in &self.tensors {
+            let embedding = is_embedding(path);
+            let parts = if embedding { [Part::EmbeddingA, Part::EmbeddingB] } else { [Part::A, Part::B] };
+            out.extend(parts.into_iter().zip([a, b]).map(|(part, t)| named(part.name(path), t, dtype)));
+            if self.config.ensure_weight_tying && embedding {
+                // PEFT ties the two in memory, but looks for both in the file.
+                let head = [(Part::A, b.clone().transpose()), (Part::B, a.clone().transpose())];
+                out.extend(head.into_iter().map(|(part, t)| named(part.name(LM_HEAD), &t, dtype)));
+            }
+        }
+        for (path, magnitude) in &self.magnitudes {
+            out.push(named(Part::Magnitude.name(path), magnitude, dtype));
+        }
+        if let Some(rows) = &self.token_rows {
+            out.push(named(Part::TokenRows.name(&self.embedding_path), rows, dtype));
+        }
+        for (path, weight) in &self.saved_modules {
+            out.push(named(Part::Saved.name(path), weight, dtype));
+            if self.config.ensure_weight_tying && is_embedding(path) {
+                out.push(named(Part::Saved.name(LM_HEAD), weight, dtype));
+            }
+        }
+        out
+    }
+
+    /// Reads a folder that PEFT or [`save`](Self::save) wrote. Fields of the config that are not known are listed in `warnings`.
     ///
     /// # Errors
-    /// As [`LoraConfig::from_file`]; [`Error::Lm`] when the weights file is invalid, holds a tensor that is not part of a linear adapter, or
-    /// lacks one half of a pair; [`Error::Mismatch`] when a rank is not the config's.
+    /// As [`LoraConfig::read`]; [`Error::Lm`] when the weights file is invalid, holds a tensor that the config does not speak of, or lacks
+    /// one half of a pair; [`Error::Mismatch`] when a rank is not the config's; [`Error::NotTied`] when embedding and head differ although
+    /// the config ties them.
     pub fn load(folder: impl AsRef<Path>, device: &Device) -> Result<Self, Error> {
         let folder = folder.as_ref();
-        let config = LoraConfig::from_file(folder.join(CONFIG))?;
+        let (config, warnings) = LoraConfig::read(folder.join(CONFIG))?;
         let file = TensorFile::open(folder.join(WEIGHTS))?;
-        let mut unexpected = Vec::new();
-        let mut halves: BTreeMap<String, [bool; 2]> = BTreeMap::new();
-        for (name, _) in file.shapes() {
-            match split_name(name) {
-                Some((path, half)) if config.targets(path) => {
-                    halves.entry(path.to_owned()).or_default()[half] = true
+        let parts = sort_out(&file, &config)?;
+        let mut out = Self { warnings, ..Self::empty(config) };
+        let read = |path: &str, part: Part| -> Result<Tensor<2>, Error> {
+            Ok(file.tensor::<2>(&part.name(path), DType::F32, device)?)
+        };
+        let mut copies = Vec::new();
+        for (path, parts) in &parts {
+            for part in parts {
+                match part {
+                    Part::A | Part::EmbeddingA => {
+                        let second = if *part == Part::A { Part::B } else { Part::EmbeddingB };
+                        let (a, b) = (read(path, *part)?, read(path, second)?);
+                        let r = out.config.rank(path);
+                        if a.dims()[0] != r || b.dims()[1] != r {
+                            let problem = format!("the config says r = {r}");
+                            return Err(Error::Mismatch {
+                                path: path.clone(),
+                                a: a.dims(),
+                                b: b.dims(),
+                                problem,
+                            });
+                        }
+                        out.tensors.insert(path.clone(), (a, b));
+                    }
+                    Part::B | Part::EmbeddingB => {}
+                    Part::Magnitude => {
+                        let vector = file.tensor::<1>(&part.name(path), DType::F32, device)?;
+                        out.magnitudes.insert(path.clone(), vector);
+                    }
+                    Part::TokenRows => {
+                        let rows = read(path, *part)?;
+                        let expected = [out.config.trainable_token_indices.len(), rows.dims()[1]];
+                        check_shape(&part.name(path), &expected, &rows.dims())?;
+                        out.embedding_path.clone_from(path);
+                        out.token_rows = Some(rows);
+                    }
+                    Part::BaseCopy => copies.push((path.clone(), part.name(path))),
+                    Part::Saved => {
+                        out.saved_modules.insert(path.clone(), read(path, *part)?);
+                    }
                 }
-                _ => unexpected.push(name.to_owned()),
             }
         }
-        let missing: Vec<String> = halves
-            .iter()
-            .flat_map(|(path, [a, b])| {
-                [("lora_A", *a), ("lora_B", *b)].map(|(part, there)| (path, part, there))
-            })
-            .filter(|(_, _, there)| !there)
-            .map(|(path, part, _)| format!("{PREFIX}{path}.{part}.weight"))
-            .collect();
-        if !(missing.is_empty() && unexpected.is_empty()) {
-            let path = file.path().to_owned();
-            return Err(
-                tooltune_lm::Error::TensorSet { path, missing, unexpected, mismatched: vec![] }.into()
-            );
+        if !copies.is_empty() {
+            out.base_copies = Some(BaseCopies { file, names: copies });
         }
-        let mut tensors = BTreeMap::new();
-        for path in halves.into_keys() {
-            let read =
-                |part: &str| file.tensor::<2>(&format!("{PREFIX}{path}.{part}.weight"), DType::F32, device);
-            let (a, b) = (read("lora_A")?, read("lora_B")?);
-            if a.dims()[0] != config.r || b.dims()[1] != config.r {
-                let problem = format!("the config says r = {}", config.r);
-                return Err(Error::Mismatch { path, a: a.dims(), b: b.dims(), problem });
+        if out.config.ensure_weight_tying {
+            out.drop_tied_head()?;
+        }
+        Ok(out)
+    }
+
+    /// What a tied head has in the file is that of the embedding once more.
+    fn drop_tied_head(&mut self) -> Result<(), Error> {
+        let embedding = |paths: Vec<&String>| paths.into_iter().find(|path| is_embedding(path)).cloned();
+        let same = |a: Tensor<2>, b: Tensor<2>| a.dims() == b.dims() && a.to_data() == b.to_data();
+        if let Some((head_a, head_b)) = self.tensors.remove(LM_HEAD) {
+            let pair = embedding(self.tensors.keys().collect()).and_then(|path| self.tensors.get(&path));
+            let tied = pair.is_some_and(|(a, b)| {
+                same(head_a, b.clone().transpose()) && same(head_b, a.clone().transpose())
+            });
+            if !tied {
+                return Err(Error::NotTied { part: "LoRA" });
             }
-            tensors.insert(path, (a, b));
         }
-        Ok(Self { config, tensors })
+        if let Some(head) = self.saved_modules.remove(LM_HEAD) {
+            let copy =
+                embedding(self.saved_modules.keys().collect()).and_then(|path| self.saved_modules.get(&path));
+            if !copy.is_some_and(|copy| same(head, copy.clone())) {
+                return Err(Error::NotTied { part: "modules_to_save" });
+            }
+        }
+        Ok(())
     }
 }
 
-/// `base_model.model.{path}.lora_A.weight` → path and 0, or 1 for B.
-fn split_name(name: &str) -> Option<(&str, usize)> {
-    let inner = name.strip_prefix(PREFIX)?.strip_suffix(".weight")?;
-    inner
-        .strip_suffix(".lora_A")
-        .map(|path| (path, 0))
-        .or_else(|| inner.strip_suffix(".lora_B").map(|path| (path, 1)))
+/// Sorts the tensors of the file by module; refuses what the config does not speak of, and modules of which a part is missing.
+fn sort_out(file: &TensorFile, config: &LoraConfig) -> Result<BTreeMap<String, Vec<Part>>, Error> {
+    let mut unexpected = Vec::new();
+    let mut modules: BTreeMap<String, Vec<Part>> = BTreeMap::new();
+    let tied = config.ensure_weight_tying;
+    let any_vocabulary = |named: fn(&LoraConfig, &str) -> bool| {
+        // The path of the embedding is the model's; the file's own names are what is asked about.
+        move |path: &str| named(config, path) || (tied && is_vocabulary(path))
+    };
+    let (targeted, saved) = (any_vocabulary(LoraConfig::targets), any_vocabulary(LoraConfig::saves));
+    for (name, _) in file.shapes() {
+        let expected = |(path, part): &(&str, Part)| match part {
+            Part::A | Part::B => targeted(path) && !is_embedding(path),
+            Part::EmbeddingA | Part::EmbeddingB => targeted(path) && is_embedding(path),
+            Part::Magnitude => config.use_dora && config.targets(path),
+            Part::TokenRows => !config.trainable_token_indices.is_empty() && is_embedding(path),
+            Part::BaseCopy => is_vocabulary(path) && targeted(path),
+            Part::Saved => saved(path) && is_vocabulary(path),
+        };
+        match Part::split(name).filter(expected) {
+            Some((path, part)) => modules.entry(path.to_owned()).or_default().push(part),
+            None => unexpected.push(name.to_owned()),
+        }
+    }
+    let mut missing = Vec::new();
+    for (path, parts) in &modules {
+        let mut pairs = vec![(Part::A, Part::B), (Part::EmbeddingA, Part::EmbeddingB)];
+        if config.use_dora {
+            pairs.push((Part::A, Part::Magnitude));
+        }
+        for (one, other) in pairs {
+            match (parts.contains(&one), parts.contains(&other)) {
+                (true, false) => missing.push(other.name(path)),
+                (false, true) => missing.push(one.name(path)),
+                _ => {}
+            }
+        }
+    }
+    if missing.is_empty() && unexpected.is_empty() {
+        return Ok(modules);
+    }
+    let path = file.path().to_owned();
+    Err(tooltune_lm::Error::TensorSet { path, missing, unexpected, mismatched: vec![] }.into())
+}
+
+fn is_embedding(path: &str) -> bool {
+    path == EMBED_TOKENS || is_suffix(path, EMBED_TOKENS)
 }

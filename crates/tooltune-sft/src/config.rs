@@ -1,6 +1,6 @@
 //! The settings of a run.
 
-use burn::optim::{AdamWConfig, ModuleOptimizer};
+use burn::optim::ModuleOptimizer;
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, ScheduleConfig};
@@ -48,12 +48,7 @@ impl Default for OptimizerConfig {
 impl OptimizerConfig {
     /// The optimizer, for all parameters.
     pub fn build(&self) -> ModuleOptimizer {
-        AdamWConfig::new()
-            .with_beta_1(self.adam_beta1)
-            .with_beta_2(self.adam_beta2)
-            .with_epsilon(self.adam_epsilon)
-            .with_weight_decay(self.weight_decay)
-            .init()
+        self.adamw().init()
     }
 }
 

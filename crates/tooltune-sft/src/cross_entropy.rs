@@ -14,6 +14,8 @@ pub struct ChunkedLoss {
     pub hidden_gradient: Option<Tensor<2>>,
     /// Gradient with respect to the head's weight, `[vocab, hidden]`, when asked for.
     pub weight_gradient: Option<Tensor<2>>,
+    /// Gradients with respect to `input` and `weight` of each of the head's updates, when any is asked for.
+    pub update_gradients: Vec<(Tensor<2>, Tensor<2>)>,
 }
 
 /// Which gradients are wanted.
@@ -28,7 +30,7 @@ pub enum Gradients {
 }
 
 /// `Σ weightᵢ · −log softmax(cap · tanh(hᵢ Wᵀ / cap))[targetᵢ]` over untracked tensors: `hidden` `[rows, hidden]`, `targets` and `weights`
-/// `[rows]`.
+/// `[rows]`. The head's updates are added before the cap.
 pub fn chunked_cross_entropy(
     hidden: &Tensor<2>,
     head: &Head,
@@ -43,14 +45,23 @@ pub fn chunked_cross_entropy(
     } else {
         head.weight.clone().cast(hidden.dtype())
     };
-    let mut out = ChunkedLoss { chunk_sums: Vec::new(), hidden_gradient: None, weight_gradient: None };
+    let mut out = ChunkedLoss {
+        chunk_sums: Vec::new(),
+        hidden_gradient: None,
+        weight_gradient: None,
+        update_gradients: Vec::new(),
+    };
     let mut hidden_gradients = Vec::new();
+    let mut update_gradients: Vec<(Vec<Tensor<2>>, Option<Tensor<2>>)> =
+        vec![Default::default(); head.updates.len()];
     for start in (0..rows).step_by(chunk_rows.max(1)) {
         let count = chunk_rows.max(1).min(rows - start);
         let h = hidden.clone().narrow(0, start, count);
         let target = targets.clone().narrow(0, start, count).reshape([count, 1]);
         let row_weight = weights.clone().narrow(0, start, count).reshape([count, 1]);
         let raw = h.clone().matmul(weight.clone().transpose());
+        let updates: Vec<_> = head.updates.iter().map(|update| update.rows(start, count)).collect();
+        let raw = updates.iter().fold(raw, |raw, update| update.add_to(raw));
         // With a cap, t = tanh(raw / cap) is kept: the derivative of the cap is 1 − t².
         let (logits, tanh) = match head.softcap {
             Some(cap) => {
@@ -73,17 +84,28 @@ pub fn chunked_cross_entropy(
             Some(t) => d_logits * (t.square().neg() + 1.0),
             None => d_logits,
         };
+        for (update, (inputs, sum)) in updates.iter().zip(&mut update_gradients) {
+            let (input, part) = update.gradients(&d_raw);
+            inputs.push(input);
+            *sum = add(sum.take(), part);
+        }
         hidden_gradients.push(d_raw.clone().matmul(weight.clone()));
         if gradients == Gradients::HiddenAndWeight {
             let part = d_raw.transpose().matmul(h);
-            out.weight_gradient = Some(match out.weight_gradient.take() {
-                Some(sum) => sum + part,
-                None => part,
-            });
+            out.weight_gradient = add(out.weight_gradient.take(), part);
         }
     }
     if !hidden_gradients.is_empty() {
         out.hidden_gradient = Some(Tensor::cat(hidden_gradients, 0));
+        let whole = |(inputs, weight): (Vec<_>, Option<_>)| weight.map(|w| (Tensor::cat(inputs, 0), w));
+        out.update_gradients = update_gradients.into_iter().filter_map(whole).collect();
     }
     out
+}
+
+fn add(sum: Option<Tensor<2>>, part: Tensor<2>) -> Option<Tensor<2>> {
+    Some(match sum {
+        Some(sum) => sum + part,
+        None => part,
+    })
 }

@@ -24,6 +24,7 @@
 //! | [`evaluate`] | the loss on held-out samples |
 //! | [`gradients`] | global norm and clipping |
 //! | [`guard`] | what must be true of the first step |
+//! | [`learning_rates`] | rates that differ between parameters |
 //! | [`memory`] | peak memory of the process |
 //! | [`metrics`] | `metrics.jsonl` |
 //! | [`objective`] | what is minimised |
@@ -40,6 +41,7 @@ mod error;
 pub mod evaluate;
 pub mod gradients;
 pub mod guard;
+pub mod learning_rates;
 pub mod memory;
 pub mod metrics;
 pub mod objective;

@@ -49,7 +49,8 @@ impl<M: CausalLm> Objective<M> for MaskedCrossEntropy {
         let hidden = model.hidden_states(&batch.tokens, None);
         let [rows, seq, width] = hidden.dims();
         let trained = hidden.reshape([rows * seq, width]).select(0, batch.rows_tensor(&device));
-        let mut head = model.head();
+        let head = model.head(&trained);
+        let updates = head.updates.clone();
         let tracked_weight = head.weight.is_require_grad().then(|| head.weight.clone());
         let gradients = match (device.is_autodiff(), tracked_weight.is_some()) {
             (false, _) => Gradients::None,
@@ -57,7 +58,7 @@ impl<M: CausalLm> Objective<M> for MaskedCrossEntropy {
             (true, true) => Gradients::HiddenAndWeight,
         };
         let plain = device.clone().without_autodiff();
-        head.weight = head.weight.without_autodiff();
+        let head = head.without_autodiff();
         let (targets, weights) = (batch.targets_tensor(&plain), batch.weights_tensor(&plain));
         let inner = trained.clone().without_autodiff();
         let loss = chunked_cross_entropy(&inner, &head, &targets, &weights, self.chunk_rows, gradients);
@@ -66,6 +67,11 @@ impl<M: CausalLm> Objective<M> for MaskedCrossEntropy {
         if let (Some(weight), Some(gradient)) = (tracked_weight, loss.weight_gradient) {
             let term = (weight * Tensor::from_inner(gradient)).sum();
             surrogate = surrogate.map(|sum| sum + term);
+        }
+        for (update, (input, weight)) in updates.into_iter().zip(loss.update_gradients) {
+            let terms = (update.input * Tensor::from_inner(input)).sum()
+                + (update.weight * Tensor::from_inner(weight)).sum();
+            surrogate = surrogate.map(|sum| sum + terms);
         }
         let sum = read(Tensor::cat(loss.chunk_sums, 0))?.iter().map(|part| f64::from(*part)).sum();
         Ok(Loss { sum, surrogate })

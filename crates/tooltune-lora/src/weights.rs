@@ -1,0 +1,320 @@
+//! The weights of an adapter, apart from any model.
+
+use std::collections::BTreeMap;
+
+use burn::module::{Module, Param};
+use burn::tensor::{DType, Device, Tensor};
+use tooltune_lm::{Embedding, EmbeddingTable, Linear, MapProjections, Projection, TensorFile};
+
+use crate::attach::{check_vocabulary, targets, vocabulary_targets};
+use crate::dora::Magnitude;
+use crate::lora_embedding::LoraEmbedding;
+use crate::merge::merge_rows;
+use crate::modules_to_save::SavedModules;
+use crate::trainable_tokens::TrainableTokens;
+use crate::{Error, InitLoraWeights, LoraAdapter, LoraConfig, LoraLinear};
+
+/// The weights of an adapter, apart from any model. No weight of the base is among them.
+#[derive(Clone, Debug)]
+pub struct AdapterWeights {
+    /// What they were made with.
+    pub config: LoraConfig,
+    /// A, `[r, in]`, and B, `[out, r]`, by the path of the module. An embedding maps `vocab` to `hidden`. One that is tied to the head
+    /// stands for both.
+    pub tensors: BTreeMap<String, (Tensor<2>, Tensor<2>)>,
+    /// DoRA's magnitudes, `[out]`, by the path of the projection.
+    pub magnitudes: BTreeMap<String, Tensor<1>>,
+    /// The new rows of the embedding, `[tokens, hidden]`, in the order of the config's `trainable_token_indices`.
+    pub token_rows: Option<Tensor<2>>,
+    /// Modules that were trained whole, by path.
+    pub saved_modules: BTreeMap<String, Tensor<2>>,
+    /// What was found in the files and ignored: fields of the config that are not known.
+    pub warnings: Vec<String>,
+    /// Path of the embedding, for the name of its rows in a file.
+    pub(crate) embedding_path: String,
+    /// Copies of base weights that PEFT stores beside an adapted embedding or head: compared when attaching, never used.
+    pub(crate) base_copies: Option<BaseCopies>,
+}
+
+/// Where PEFT has put copies of base weights.
+#[derive(Clone, Debug)]
+pub(crate) struct BaseCopies {
+    pub(crate) file: TensorFile,
+    /// Path of the module and name in the file.
+    pub(crate) names: Vec<(String, String)>,
+}
+
+impl AdapterWeights {
+    /// Weights without any tensor yet.
+    pub(crate) fn empty(config: LoraConfig) -> Self {
+        Self {
+            config,
+            tensors: BTreeMap::new(),
+            magnitudes: BTreeMap::new(),
+            token_rows: None,
+            saved_modules: BTreeMap::new(),
+            warnings: Vec::new(),
+            embedding_path: "model.embed_tokens".to_owned(),
+            base_copies: None,
+        }
+    }
+
+    /// Copies the adapter of a model. One that started from PiSSA comes out as an ordinary adapter of twice the rank, which needs no special
+    /// base.
+    pub fn of<M>(model: &M, config: &LoraConfig) -> Self
+    where
+        M: MapProjections<Projection = LoraLinear>,
+    {
+        let pissa = config.init_lora_weights == InitLoraWeights::Pissa;
+        let mut out = Self::empty(if pissa { config.with_twice_the_rank() } else { config.clone() });
+        model.visit_projections(&mut |path, projection| {
+            if let Some(adapter) = &projection.adapter {
+                out.tensors.insert(path.to_owned(), adapter.weights());
+                if let Some(magnitude) = &adapter.magnitude {
+                    out.magnitudes.insert(path.to_owned(), magnitude.weight.val());
+                }
+            }
+        });
+        let embedding = model.embedding();
+        let pairs = [(M::EMBED_TOKENS, &embedding.embed_tokens), (M::LM_HEAD, &embedding.lm_head)];
+        for (path, adapter) in pairs {
+            if let Some(adapter) = adapter {
+                out.tensors.insert(path.to_owned(), adapter.weights());
+            }
+        }
+        M::EMBED_TOKENS.clone_into(&mut out.embedding_path);
+        out.token_rows = embedding.tokens.as_ref().map(|tokens| tokens.weight.val());
+        if let Some(saved) = &embedding.saved {
+            for (path, copy) in [(M::EMBED_TOKENS, &saved.embed_tokens), (M::LM_HEAD, &saved.lm_head)] {
+                if let Some(copy) = copy {
+                    out.saved_modules.insert(path.to_owned(), copy.val());
+                }
+            }
+        }
+        out
+    }
+
+    /// Number of trained values.
+    pub fn num_params(&self) -> usize {
+        let pairs = self.tensors.values().flat_map(|(a, b)| [a.shape(), b.shape()]);
+        let others = self.token_rows.iter().chain(self.saved_modules.values()).map(Tensor::shape);
+        let magnitudes = self.magnitudes.values().map(Tensor::shape);
+        pairs.chain(others).chain(magnitudes).map(|shape| shape.num_elements()).sum()
+    }
+
+    /// Freezes `model` and attaches these weights, moved to its device.
+    ///
+    /// # Errors
+    /// [`Error::MissingWeights`] when a targeted module has none; [`Error::Mismatch`] or [`Error::Shape`] when a weight has no module in the
+    /// model, or not its shape; [`Error::OtherBase`] when the file brings a copy of a base weight that is not this model's;
+    /// [`Error::InvalidConfig`] when the config does not fit the model.
+    pub fn attach<M>(&self, model: M) -> Result<M::With<LoraLinear>, Error>
+    where
+        M: MapProjections<Projection = Linear> + Module,
+    {
+        self.attach_to(model, |base, _| base)
+    }
+
+    /// Undoes [`merge`](crate::merge()): subtracts these weights from a merged model and attaches them again.
+    ///
+    /// In f32 the base comes back up to rounding; in bf16 a merged weight has lost digits that cannot return: keep the base instead.
+    ///
+    /// # Errors
+    /// As [`attach`](Self::attach); [`Error::CannotUnmerge`] for anything but low-rank adapters on projections, whose bases the merge has
+    /// overwritten.
+    pub fn unmerge<M>(&self, model: M) -> Result<M::With<LoraLinear>, Error>
+    where
+        M: MapProjections<Projection = Linear> + Module,
+    {
+        let vocabulary = [M::EMBED_TOKENS, M::LM_HEAD].iter().find(|path| self.tensors.contains_key(**path));
+        let kind = match vocabulary {
+            Some(path) => Some(*path),
+            None if !self.magnitudes.is_empty() => Some("use_dora"),
+            None if self.token_rows.is_some() => Some("trainable_token_indices"),
+            None if !self.saved_modules.is_empty() => Some("modules_to_save"),
+            None => None,
+        };
+        if let Some(kind) = kind {
+            return Err(Error::CannotUnmerge { kind: kind.to_owned() });
+        }
+        self.attach_to(model, |base, adapter| {
+            let weight = base.weight.val();
+            let (weight, _) =
+                merge_rows(&weight, |rows, start, count| rows - adapter.delta_rows(start, count));
+            Linear::from_weight(weight).freeze()
+        })
+    }
+
+    fn attach_to<M>(
+        &self,
+        model: M,
+        prepare: impl Fn(Linear, &LoraAdapter) -> Linear,
+    ) -> Result<M::With<LoraLinear>, Error>
+    where
+        M: MapProjections<Projection = Linear> + Module,
+    {
+        self.check_complete(&model)?;
+        check_vocabulary(&model, &self.config)?;
+        self.check_base(&model)?;
+        let embedding = self.embedding::<M>(model.embedding())?;
+        let adapted = model.freeze().map_projections::<_, Error>(
+            &mut |path, base| {
+                let Some(adapter) = self.adapter(path, base.features(), &base.weight.lazy_device())? else {
+                    return Ok(LoraLinear { base, adapter: None });
+                };
+                Ok(LoraLinear { base: prepare(base, &adapter), adapter: Some(adapter) })
+            },
+            &mut |_| Ok(embedding.clone()),
+        )?;
+        Ok(adapted)
+    }
+
+    /// Every targeted module must have its weights, and every weight its module.
+    fn check_complete<M>(&self, model: &M) -> Result<(), Error>
+    where
+        M: MapProjections<Projection = Linear>,
+    {
+        let wanted: BTreeMap<_, _> = targets(model, &self.config).into_iter().collect();
+        let missing: Vec<String> =
+            wanted.keys().filter(|path| !self.tensors.contains_key(*path)).cloned().collect();
+        let others = self.token_rows.is_some() || !self.saved_modules.is_empty();
+        if !missing.is_empty() || (self.tensors.is_empty() && !others) {
+            return Err(Error::MissingWeights { paths: missing });
+        }
+        if let Some((path, (a, b))) = self.tensors.iter().find(|(path, _)| !wanted.contains_key(*path)) {
+            let problem = "the model has no such module among the targets".to_owned();
+            return Err(Error::Mismatch { path: path.clone(), a: a.dims(), b: b.dims(), problem });
+        }
+        let incomplete = |name: String| Err(Error::MissingTensor { name });
+        let unexpected = |name: String| Err(Error::UnexpectedTensor { name });
+        let magnitude = |path: &String| format!("{path}.lora_magnitude_vector");
+        if self.config.use_dora
+            && let Some(path) = self.tensors.keys().find(|path| !self.magnitudes.contains_key(*path))
+        {
+            return incomplete(magnitude(path));
+        }
+        let dora = |path: &String| self.config.use_dora && self.tensors.contains_key(path);
+        if let Some(path) = self.magnitudes.keys().find(|path| !dora(path)) {
+            return unexpected(magnitude(path));
+        }
+        match (self.config.trainable_token_indices.is_empty(), &self.token_rows) {
+            (false, None) => return incomplete("trainable_tokens_delta".to_owned()),
+            (true, Some(_)) => return unexpected("trainable_tokens_delta".to_owned()),
+            _ => {}
+        }
+        let tied = self.config.ensure_weight_tying;
+        let any = [M::EMBED_TOKENS, M::LM_HEAD].iter().any(|path| self.config.saves(path));
+        for (path, saved) in [
+            (M::EMBED_TOKENS, if tied { any } else { self.config.saves(M::EMBED_TOKENS) }),
+            (M::LM_HEAD, !tied && self.config.saves(M::LM_HEAD)),
+        ] {
+            match (saved, self.saved_modules.contains_key(path)) {
+                (true, false) => return incomplete(format!("{path}.weight")),
+                (false, true) => return unexpected(format!("{path}.weight")),
+                _ => {}
+            }
+        }
+        let known = |path: &str| path == M::EMBED_TOKENS || path == M::LM_HEAD;
+        match self.saved_modules.keys().find(|path| !known(path)) {
+            Some(path) => unexpected(format!("{path}.weight")),
+            None => Ok(()),
+        }
+    }
+
+    /// Copies of base weights must be those of this model: an adapter for another base would compute something else.
+    fn check_base<M>(&self, model: &M) -> Result<(), Error>
+    where
+        M: MapProjections<Projection = Linear>,
+    {
+        let Some(copies) = &self.base_copies else {
+            return Ok(());
+        };
+        let table = model.embedding();
+        for (path, name) in &copies.names {
+            let base = if path == M::LM_HEAD { table.head_weight() } else { table.weight.val() };
+            let base = base.detach().without_autodiff();
+            let copy = copies.file.tensor::<2>(name, base.dtype(), &base.device())?;
+            let same = copy.dims() == base.dims() && {
+                let difference = (copy.cast(DType::F32) - base.cast(DType::F32)).abs().max();
+                difference.into_scalar::<f32>() == 0.0
+            };
+            if !same {
+                return Err(Error::OtherBase { name: name.clone() });
+            }
+        }
+        Ok(())
+    }
+
+    /// The adapter for the module at `path`, on `device`.
+    fn adapter(
+        &self,
+        path: &str,
+        features: [usize; 2],
+        device: &Device,
+    ) -> Result<Option<LoraAdapter>, Error> {
+        let Some((a, b)) = self.tensors.get(path) else {
+            return Ok(None);
+        };
+        check_pair(path, a, b, features)?;
+        let (a, b) = (place(a, device), place(b, device));
+        let mut adapter = LoraAdapter::from_weights(a, b, &self.config, path);
+        if let Some(magnitude) = self.magnitudes.get(path) {
+            let [_, outputs] = features;
+            check_shape(&format!("{path}.lora_magnitude_vector"), &[outputs], &magnitude.dims())?;
+            adapter.magnitude = Some(Magnitude { weight: Param::from_tensor(place(magnitude, device)) });
+        }
+        Ok(Some(adapter))
+    }
+
+    fn embedding<M: MapProjections>(&self, base: &EmbeddingTable) -> Result<LoraEmbedding, Error> {
+        let [vocab, hidden] = base.table_dims();
+        let device = base.device();
+        let tokens = match &self.token_rows {
+            None => None,
+            Some(rows) => {
+                let ids = &self.config.trainable_token_indices;
+                check_shape("trainable_tokens_delta", &[ids.len(), hidden], &rows.dims())?;
+                Some(TrainableTokens::new(ids, place(rows, &device)))
+            }
+        };
+        let saved = SavedModules::new(&self.config, [M::EMBED_TOKENS, M::LM_HEAD], |path| {
+            let name = format!("{path}.weight");
+            let Some(weight) = self.saved_modules.get(path) else {
+                return Err(Error::MissingTensor { name });
+            };
+            check_shape(&name, &[vocab, hidden], &weight.dims())?;
+            Ok(place(weight, &device))
+        })?;
+        let [on_embed, _] = vocabulary_targets::<M>(&self.config);
+        Ok(LoraEmbedding {
+            embed_tokens: self.adapter(M::EMBED_TOKENS, [vocab, hidden], &device)?,
+            lm_head: self.adapter(M::LM_HEAD, [hidden, vocab], &device)?,
+            tokens,
+            saved,
+            tied_adapter: self.config.ensure_weight_tying && on_embed,
+            ..LoraEmbedding::plain(base.clone())
+        })
+    }
+}
+
+/// Through the host: a parameter must be a leaf of the new device's graph.
+fn place<const D: usize>(tensor: &Tensor<D>, device: &Device) -> Tensor<D> {
+    Tensor::from_data(tensor.to_data(), device)
+}
+
+fn check_pair(path: &str, a: &Tensor<2>, b: &Tensor<2>, [inputs, outputs]: [usize; 2]) -> Result<(), Error> {
+    let (a, b) = (a.dims(), b.dims());
+    if a[1] == inputs && b[0] == outputs && a[0] == b[1] {
+        return Ok(());
+    }
+    let problem = format!("the projection maps {inputs} to {outputs} features");
+    Err(Error::Mismatch { path: path.to_owned(), a, b, problem })
+}
+
+pub(crate) fn check_shape(name: &str, expected: &[usize], found: &[usize]) -> Result<(), Error> {
+    if expected == found {
+        return Ok(());
+    }
+    let (name, expected, found) = (name.to_owned(), expected.to_vec(), found.to_vec());
+    Err(Error::Shape { name, expected, found })
+}
