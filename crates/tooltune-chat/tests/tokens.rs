@@ -183,7 +183,7 @@ fn tags_are_one_token_and_text_is_not() {
         let chat = encode(&segments, &tuned.tokenizer).unwrap();
         let expected = segments.iter().filter_map(|segment| match &segment.content {
             SegmentContent::Control(token) | SegmentContent::Tag(token) => tuned.tokenizer.control_id(token),
-            SegmentContent::Text(_) => None,
+            SegmentContent::Text(_) | SegmentContent::TextApart(_) => None,
         });
         let emitted = chat.ids.iter().copied().filter(|id| controls.contains(id));
         assert_eq!(emitted.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
