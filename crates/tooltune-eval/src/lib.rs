@@ -10,7 +10,7 @@
 //!
 //! ```
 //! use tooltune_chat::{Hermes, Object, ToolCall};
-//! use tooltune_eval::{Comparison, Record, Response, Scorecard};
+//! use tooltune_eval::{Comparison, Conclusion, Record, Response, Scorecard};
 //!
 //! // One example: the weather in Paris is wanted.
 //! let record = |text: &str| {
@@ -24,15 +24,16 @@
 //! let before = Scorecard::score(&[record("The weather is nice.")]);
 //! let after = Scorecard::score(&[record(called)]);
 //! let exact = after.overall.metric("exact_calls").unwrap();
-//! assert_eq!((exact.value, exact.numerator, exact.denominator), (Some(1.0), 1, 1));
+//! assert_eq!((exact.value, exact.numerator, exact.denominator), (Some(1.0), 1.0, 1.0));
 //! // One example proves little.
 //! assert!(exact.interval.unwrap().lo < 0.21);
 //! // No example wants silence, so nothing can be said about it.
 //! assert_eq!(after.overall.metric("irrelevance_accuracy").unwrap().value, None);
 //!
 //! let comparison = Comparison::new(&before, &after)?;
-//! let paired = comparison.overall.exact_calls.unwrap();
-//! assert_eq!((paired.counts.fixed, paired.counts.broken, paired.mcnemar_exact_p), (1, 0, 1.0));
+//! let paired = comparison.overall.paired("exact_calls").unwrap();
+//! assert_eq!((paired.counts.fixed, paired.counts.broken, paired.mcnemar.exact_p), (1, 0, 1.0));
+//! assert_eq!(paired.conclusion, Conclusion::Underpowered);
 //! assert!(comparison.to_terminal().contains("0.0 → 100.0 %"));
 //! # Ok::<(), tooltune_eval::Error>(())
 //! ```
@@ -50,23 +51,48 @@
 //! | [`error`] | [`Error`] |
 
 pub mod align;
+mod answer;
+pub mod argument;
+mod calling;
+mod clusters;
 pub mod comparison;
 pub mod detection;
+pub mod dialogue;
 pub mod error;
+pub mod gate;
+pub mod grounding;
+pub mod judge;
 pub mod metric;
+mod number;
+pub mod paired;
+mod pairing;
 pub mod rate;
 pub mod record;
 mod report;
+pub mod schema;
 pub mod scorecard;
+mod standard;
 pub mod stats;
+mod syntax;
 mod table;
 #[cfg(test)]
 mod testing;
+pub mod tool_confusion;
 
-pub use comparison::{Comparison, GroupComparison, MetricChange, PairedOutcome};
+pub use answer::reports_error;
+pub use argument::ArgumentMacro;
+pub use comparison::{Comparison, GroupComparison, MetricChange};
 pub use detection::Detection;
+pub use dialogue::Dialogues;
 pub use error::Error;
-pub use metric::{Metric, MetricValue};
+pub use gate::{Bound, Gate, GateCheck, GateOutcome, GateResult, GateRule};
+pub use grounding::GroundingJudge;
+pub use judge::{Ratio, ResponseJudge, Share};
+pub use metric::{Goal, IntervalMethod, Metric, MetricValue, Unit};
+pub use paired::{ComparisonConfig, Conclusion, PairedMetric};
 pub use rate::Rate;
-pub use record::{Record, Response};
-pub use scorecard::{GroupScores, NamedValue, SCHEMA, Scorecard, Verdict, standard_metrics};
+pub use record::{Record, Response, Turn};
+pub use schema::{SchemaViolation, schema_violations};
+pub use scorecard::{GroupScores, NamedValue, SCHEMA, Scorecard, Verdict};
+pub use standard::standard_metrics;
+pub use tool_confusion::{Called, ConfusionCell, ToolConfusion};

@@ -15,10 +15,6 @@ impl Table {
         self.rows.push(cells.into_iter().map(|cell| one_line(&cell)).collect());
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.rows.is_empty()
-    }
-
     /// Aligned text; columns that don't fit into `width` characters follow below, under the row names again.
     pub(crate) fn text(&self, width: usize) -> String {
         let widths: Vec<usize> = (0..self.header.len()).map(|column| self.column_width(column)).collect();

@@ -103,8 +103,8 @@ impl Confusion {
         let [tp, fp, fn_, tn] =
             [self.true_positive, self.false_positive, self.false_negative, self.true_negative]
                 .map(|count| count as f64);
-        let margins = (tp + fp).sqrt() * (tp + fn_).sqrt() * (tn + fp).sqrt() * (tn + fn_).sqrt();
-        (tp * tn - fp * fn_, margins)
+        let margins = (tp + fp) * (tp + fn_) * (tn + fp) * (tn + fn_);
+        (tp * tn - fp * fn_, margins.sqrt())
     }
 }
 
