@@ -138,7 +138,7 @@ impl Comparison {
     }
 }
 
-const PAIRED_HEADER: [&str; 11] =
+pub(crate) const PAIRED_HEADER: [&str; 11] =
     ["", "n", "change", "interval", "fixed", "broken", "right", "wrong", "p", "Holm", ""];
 
 /// Rows of metrics under columns of `(set, n, n_wanted)`.

@@ -29,18 +29,26 @@ const SUMMARY: [&str; 14] = [
 /// The metrics of a [`Scorecard`](crate::Scorecard), in table order.
 #[must_use]
 pub fn standard_metrics() -> Vec<Box<dyn Metric>> {
-    let mut metrics: Vec<Box<dyn Metric>> = Vec::new();
-    metrics.extend(format_rates().into_iter().map(boxed));
-    metrics.extend(standard_detections().into_iter().map(boxed));
-    metrics.extend(calling_rates().into_iter().map(boxed));
-    metrics.extend(call_ratios().into_iter().map(boxed));
-    metrics.extend(argument_rates().into_iter().map(boxed));
-    metrics.extend(parameter_ratios().into_iter().map(boxed));
-    metrics.extend(standard_macros().into_iter().map(boxed));
-    metrics.extend(answer_ratios().into_iter().map(boxed));
-    metrics.extend(answer_rates().into_iter().map(boxed));
-    metrics.extend(standard_dialogues().into_iter().map(boxed));
-    metrics
+    sections().into_iter().flat_map(|(_, metrics)| metrics).collect()
+}
+
+/// The standard metrics by the question that they answer.
+pub(crate) fn sections() -> Vec<(&'static str, Vec<Box<dyn Metric>>)> {
+    let mut called = all(standard_detections());
+    called.extend(all(calling_rates()));
+    called.extend(all(call_ratios()));
+    let mut arguments = all(argument_rates());
+    arguments.extend(all(parameter_ratios()));
+    arguments.extend(all(standard_macros()));
+    let mut answers = all(answer_ratios());
+    answers.extend(all(answer_rates()));
+    vec![
+        ("Is the response well formed?", all(format_rates())),
+        ("Is the function called?", called),
+        ("Are the arguments right?", arguments),
+        ("Is the result handled well?", answers),
+        ("Are whole dialogues right?", all(standard_dialogues())),
+    ]
 }
 
 /// A short table has a row for it: it is one of the main figures, or one of the caller's own.
@@ -48,8 +56,8 @@ pub(crate) fn is_summary(name: &str, standard: &[Box<dyn Metric>]) -> bool {
     SUMMARY.contains(&name) || !standard.iter().any(|metric| metric.name() == name)
 }
 
-fn boxed(metric: impl Metric + 'static) -> Box<dyn Metric> {
-    Box::new(metric)
+fn all<M: Metric + 'static>(metrics: Vec<M>) -> Vec<Box<dyn Metric>> {
+    metrics.into_iter().map(|metric| Box::new(metric) as Box<dyn Metric>).collect()
 }
 
 /// Is the response well formed?

@@ -15,6 +15,14 @@ impl Table {
         self.rows.push(cells.into_iter().map(|cell| one_line(&cell)).collect());
     }
 
+    pub(crate) fn header(&self) -> &[String] {
+        &self.header
+    }
+
+    pub(crate) fn rows(&self) -> &[Vec<String>] {
+        &self.rows
+    }
+
     /// Aligned text; columns that don't fit into `width` characters follow below, under the row names again.
     pub(crate) fn text(&self, width: usize) -> String {
         let widths: Vec<usize> = (0..self.header.len()).map(|column| self.column_width(column)).collect();
