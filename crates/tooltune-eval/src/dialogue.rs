@@ -14,6 +14,13 @@ impl Rate {
     pub fn turn_accuracy() -> Self {
         Self::new("turn_accuracy", |record| record.turn.is_some().then(|| record.is_right()))
     }
+
+    /// `state_match`: of the dialogues that were run in an [`Environment`](crate::Environment), those that ended in the
+    /// state that was wanted, by whatever calls.
+    #[must_use]
+    pub fn state_match() -> Self {
+        Self::new("state_match", |record| record.state_match)
+    }
 }
 
 /// Figures of whole dialogues: of records whose [`turn`](Record::turn) says where they belong.

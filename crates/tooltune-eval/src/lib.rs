@@ -1,12 +1,12 @@
 //! Scores for language models that call functions: metrics, statistics and reports on the text a model wrote.
 //!
-//! Is a function called when one is wanted, and only then? Is it the right one? Are the arguments right? Every figure
-//! comes with its counts, and every proportion with a 95 % interval; what is undefined is `null`, never 0. Two runs are
-//! compared on the same examples, paired by id.
+//! Is a function called when one is wanted, and only then? Is it the right one? Are the arguments right? Is the result
+//! handled well? Every figure comes with its counts and, where the records allow, a 95 % interval; what is undefined is
+//! `null`, never 0. Two runs are compared on the same examples, paired by id, and the comparison says when there are too
+//! few of them to tell.
 //!
-//! What it is not: it runs no model and holds no tensors, so the text may come from any program. It judges calls by
-//! equality with the wanted ones (JSON equality: 5 is not 5.0, key order is free); it knows no accepted alternatives, no
-//! schemas, and does not judge what the model says about a tool's result.
+//! What it is not: it runs no model and holds no tensors, so the text may come from any program. It judges what the model
+//! says about a tool's result by rules on numbers and phrases; a judge of one's own plugs in as a [`ResponseJudge`].
 //!
 //! ```
 //! use tooltune_chat::{Hermes, Object, ToolCall};
@@ -42,12 +42,21 @@
 //! |---|---|
 //! | [`record`] | [`Record`] and [`Response`]: what is judged |
 //! | [`metric`] | [`Metric`], the seam, and [`MetricValue`] |
-//! | [`detection`] | [`Detection`]: precision, recall and F1 of the decision to call |
-//! | [`rate`] | [`Rate`]: names, arguments, exact calls, irrelevance, parsing, stopping |
+//! | [`detection`] | [`Detection`]: precision, recall, F1 and correlation of the decision to call |
+//! | [`rate`] | [`Rate`]: shares of records; form, names, calls, answers |
+//! | [`judge`] | [`ResponseJudge`], the seam for judging answers; [`Ratio`]: shares of calls, parameters, facts |
+//! | [`argument`] | [`ArgumentMacro`]: parameters, each counting the same |
+//! | [`grounding`] | [`GroundingJudge`]: does the answer rest on the tool results? |
+//! | [`dialogue`] | [`Dialogues`]: whole dialogues, pass^k |
+//! | [`schema`] | [`schema_violations`]: does a call obey its declaration? |
+//! | [`tool_confusion`] | [`ToolConfusion`]: which function is called in place of which |
 //! | [`align`] | pairing calls with wanted calls by maximum matching |
 //! | [`scorecard`] | [`Scorecard`]: all metrics, by held-out set and overall |
-//! | [`comparison`] | [`Comparison`]: before and after, paired |
-//! | [`stats`] | Wilson, McNemar, Newcombe, F1 as functions on counts |
+//! | [`comparison`], [`paired`] | [`Comparison`]: two runs, paired by example |
+//! | [`gate`] | [`Gate`]: thresholds for continuous integration |
+//! | [`html`] | [`HtmlReport`]: one self-contained file |
+//! | [`environment`], [`episode`] | [`Environment`], [`MemoryEnvironment`], [`run_episode`]: tools that run |
+//! | [`stats`] | intervals, tests, bootstrap and power as functions on counts |
 //! | [`error`] | [`Error`] |
 
 pub mod align;
@@ -58,6 +67,8 @@ mod clusters;
 pub mod comparison;
 pub mod detection;
 pub mod dialogue;
+pub mod environment;
+pub mod episode;
 pub mod error;
 pub mod gate;
 pub mod grounding;
@@ -85,6 +96,8 @@ pub use argument::ArgumentMacro;
 pub use comparison::{Comparison, GroupComparison, MetricChange};
 pub use detection::Detection;
 pub use dialogue::Dialogues;
+pub use environment::{Environment, MemoryEnvironment, StateDifference, ToolError, state_differences};
+pub use episode::{Episode, run_episode};
 pub use error::Error;
 pub use gate::{Bound, Gate, GateCheck, GateOutcome, GateResult, GateRule};
 pub use grounding::GroundingJudge;

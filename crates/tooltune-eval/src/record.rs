@@ -29,6 +29,8 @@ pub struct Record {
     pub reference: Option<String>,
     /// The place in a dialogue of several decisions.
     pub turn: Option<Turn>,
+    /// For the last decision of a dialogue that was run in an environment: it ended in the state that was wanted.
+    pub state_match: Option<bool>,
 }
 
 /// The place of a record in a dialogue.
@@ -76,6 +78,7 @@ impl Record {
             facts: Vec::new(),
             reference: None,
             turn: None,
+            state_match: None,
         }
     }
 
@@ -119,10 +122,7 @@ impl Record {
     /// The calls that would run: none where the attempt is malformed, even if a part of it can be read.
     #[must_use]
     pub fn calls(&self) -> &[ToolCall] {
-        match self.response.parsed.status {
-            ParseStatus::Malformed => &[],
-            _ => &self.response.parsed.calls,
-        }
+        self.response.readable_calls()
     }
 
     /// Exactly the wanted calls are made, in any order; where none is wanted, none is attempted.
@@ -175,6 +175,15 @@ impl Response {
         let text = text.into();
         let parsed = format.parse(&text);
         Self { text, stopped, parsed }
+    }
+
+    /// The calls that would run: none where the attempt is malformed, even if a part of it can be read.
+    #[must_use]
+    pub fn readable_calls(&self) -> &[ToolCall] {
+        match self.parsed.status {
+            ParseStatus::Malformed => &[],
+            _ => &self.parsed.calls,
+        }
     }
 }
 

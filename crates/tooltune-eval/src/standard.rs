@@ -9,7 +9,7 @@ use crate::metric::Metric;
 use crate::rate::Rate;
 
 /// The figures that a short table shows; a report has them all.
-const SUMMARY: [&str; 14] = [
+const SUMMARY: [&str; 15] = [
     "detection_precision",
     "detection_recall",
     "detection_f1",
@@ -24,6 +24,7 @@ const SUMMARY: [&str; 14] = [
     "response_coverage",
     "error_acknowledgement",
     "dialogue_success",
+    "state_match",
 ];
 
 /// The metrics of a [`Scorecard`](crate::Scorecard), in table order.
@@ -42,12 +43,14 @@ pub(crate) fn sections() -> Vec<(&'static str, Vec<Box<dyn Metric>>)> {
     arguments.extend(all(standard_macros()));
     let mut answers = all(answer_ratios());
     answers.extend(all(answer_rates()));
+    let mut dialogues = all(dialogue_rates());
+    dialogues.extend(all(standard_dialogues()));
     vec![
         ("Is the response well formed?", all(format_rates())),
         ("Is the function called?", called),
         ("Are the arguments right?", arguments),
         ("Is the result handled well?", answers),
-        ("Are whole dialogues right?", all(standard_dialogues())),
+        ("Are whole dialogues right?", dialogues),
     ]
 }
 
@@ -144,8 +147,12 @@ fn answer_rates() -> Vec<Rate> {
         Rate::redundant_repeat_call(),
         Rate::leaked_markup(),
         Rate::empty_answer(),
-        Rate::turn_accuracy(),
     ]
+}
+
+/// Are whole dialogues right?
+fn dialogue_rates() -> Vec<Rate> {
+    vec![Rate::turn_accuracy(), Rate::state_match()]
 }
 
 pub(crate) fn standard_dialogues() -> Vec<Dialogues> {
@@ -154,7 +161,7 @@ pub(crate) fn standard_dialogues() -> Vec<Dialogues> {
 
 #[cfg(test)]
 pub(crate) fn standard_rates() -> Vec<Rate> {
-    [format_rates(), calling_rates(), argument_rates(), answer_rates()].concat()
+    [format_rates(), calling_rates(), argument_rates(), answer_rates(), dialogue_rates()].concat()
 }
 
 #[cfg(test)]

@@ -110,6 +110,7 @@ pub(crate) fn matrix(confusion: &ToolConfusion) -> String {
             escape(&column.label())
         ));
     }
+    let mut frames = String::new();
     for (i, row) in rows.iter().enumerate() {
         let y = top + CELL * i as f64;
         svg.push_str(&format!(
@@ -134,10 +135,12 @@ pub(crate) fn matrix(confusion: &ToolConfusion) -> String {
                     y + CELL / 2.0 + 4.0
                 ));
             }
-            svg.push_str(&rect(if right { "right-cell" } else { "cell" }, x, y, ""));
+            // Frames last, or the neighbours' lines would cover them.
+            let lines = if right { &mut frames } else { &mut svg };
+            lines.push_str(&rect(if right { "right-cell" } else { "cell" }, x, y, ""));
         }
     }
-    svg + "</svg>"
+    svg + &frames + "</svg>"
 }
 
 const OTHERS: &str = "(other functions)";

@@ -209,7 +209,7 @@ impl<'r> HtmlReport<'r> {
         }
         heading(out, "How examples fail");
         let largest = self.failures.iter().map(|failure| failure.count).max().unwrap_or(0);
-        out.push_str("<div class=\"scroll\"><table><thead><tr><th>mode</th><th>in</th><th>examples</th><th></th><th>for example</th></tr></thead><tbody>\n");
+        out.push_str("<div class=\"scroll\"><table><thead><tr><th>mode</th><th class=\"text\">in</th><th>examples</th><th></th><th class=\"text\">for example</th></tr></thead><tbody>\n");
         for FailureCount { mode, place, count, ids } in &self.failures {
             const SHOWN: usize = 3;
             let mut shown = ids.iter().take(SHOWN).map(|id| escape(id)).collect::<Vec<_>>().join(", ");
@@ -217,7 +217,7 @@ impl<'r> HtmlReport<'r> {
                 shown.push_str(", …");
             }
             out.push_str(&format!(
-                "<tr><th>{}</th><td>{}</td><td>{count}</td><td>{}</td><td><small>{shown}</small></td></tr>\n",
+                "<tr><th>{}</th><td class=\"text\">{}</td><td>{count}</td><td>{}</td><td class=\"text\"><small>{shown}</small></td></tr>\n",
                 escape(mode),
                 escape(place),
                 count_bar(*count, largest)
