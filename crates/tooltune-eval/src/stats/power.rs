@@ -121,7 +121,6 @@ mod tests {
     fn published_powers() {
         // 20 % discordance: 100 pairs show 10 points 62 % of the time, 200 pairs 90 %; 5 points need about 1000.
         let power = |n, difference| mcnemar_power(n, 0.2, difference, 0.05).unwrap();
-        println!("{} {} {}", power(100, 0.1), power(200, 0.1), power(1000, 0.05));
         assert!((power(100, 0.1) - 0.62).abs() < 0.02, "{}", power(100, 0.1));
         assert!((power(200, 0.1) - 0.90).abs() < 0.02, "{}", power(200, 0.1));
         assert!((0.9..0.98).contains(&power(1000, 0.05)), "{}", power(1000, 0.05));
