@@ -5,17 +5,25 @@ use std::collections::{HashMap, HashSet};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
-use crate::metric::MetricValue;
+use crate::metric::{Goal, MetricValue};
+use crate::paired::{ComparisonConfig, PairedMetric, paired};
 use crate::scorecard::{GroupScores, SCHEMA, Scorecard, Verdict};
-use crate::stats::{Interval, PairedCounts, mcnemar, newcombe};
 
 /// Two runs on the same examples, compared: each metric side by side, and the examples paired by their ids.
 ///
+/// A base and a tuned model, or two adapters: which run is called what is [`before`](Self::before) and
+/// [`after`](Self::after).
 /// Written with [`to_json`](Self::to_json), [`to_markdown`](Self::to_markdown) and [`to_terminal`](Self::to_terminal).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
     /// [`SCHEMA`].
     pub schema: u64,
+    /// What the first run is called.
+    pub before: String,
+    /// What the second run is called.
+    pub after: String,
+    /// How the runs were compared.
+    pub config: ComparisonConfig,
     /// Over all examples.
     pub overall: GroupComparison,
     /// Each held-out set, in the order of the first scorecard.
@@ -33,10 +41,8 @@ pub struct GroupComparison {
     pub n_wanted: u64,
     /// Each metric before and after, in table order.
     pub metrics: Vec<MetricChange>,
-    /// The examples that want a call, right when exactly the wanted calls were made; `None` where the set has none.
-    pub exact_calls: Option<PairedOutcome>,
-    /// The examples that want no call, right when none was attempted; `None` where the set has none.
-    pub irrelevance_accuracy: Option<PairedOutcome>,
+    /// Each metric that is a share of records, paired; those without a pair of records are left out.
+    pub paired: Vec<PairedMetric>,
 }
 
 /// A metric before and after.
@@ -44,28 +50,14 @@ pub struct GroupComparison {
 pub struct MetricChange {
     /// The metric's name.
     pub name: String,
+    /// Which way is better.
+    pub goal: Goal,
     /// Its value in the first run.
     pub before: MetricValue,
     /// Its value in the second run.
     pub after: MetricValue,
     /// After less before; `None` where either is undefined.
     pub change: Option<f64>,
-}
-
-/// The same examples judged twice.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct PairedOutcome {
-    /// How many examples were fixed, broken, and neither.
-    #[serde(flatten)]
-    pub counts: PairedCounts,
-    /// The share right after less that before.
-    pub difference: f64,
-    /// Newcombe's 95 % interval of the difference.
-    pub interval: Interval,
-    /// McNemar's exact two-sided p-value.
-    pub mcnemar_exact_p: f64,
-    /// McNemar's mid-p value.
-    pub mcnemar_mid_p: f64,
 }
 
 impl Comparison {
@@ -75,6 +67,15 @@ impl Comparison {
     /// [`Error::DuplicateIds`], [`Error::UnequalIds`], [`Error::DifferentExamples`] and [`Error::DifferentMetrics`]
     /// where the runs can't be paired. Nothing is left out to make them fit.
     pub fn new(before: &Scorecard, after: &Scorecard) -> Result<Self, Error> {
+        Self::with(before, after, &ComparisonConfig::default())
+    }
+
+    /// Compares two runs as [`new`](Self::new) does, with a level, a difference and a family of metrics of one's own.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), and [`Error::Config`] and [`Error::UnknownMetric`] where the configuration makes no sense.
+    pub fn with(before: &Scorecard, after: &Scorecard, config: &ComparisonConfig) -> Result<Self, Error> {
+        config.validate()?;
         let pairs = pair(&before.verdicts, &after.verdicts)?;
         let groups = before
             .groups
@@ -87,34 +88,38 @@ impl Comparison {
                         .map(|(b, _)| b.id.clone())
                         .collect(),
                 })?;
-                let members = pairs.iter().filter(|(verdict, _)| verdict.group == scores.group);
-                GroupComparison::new(scores, after, members)
+                let members: Vec<_> =
+                    pairs.iter().filter(|(verdict, _)| verdict.group == scores.group).copied().collect();
+                GroupComparison::new(scores, after, &members, config)
             })
             .collect::<Result<Vec<_>, Error>>()?;
-        let overall = GroupComparison::new(&before.overall, &after.overall, pairs.iter())?;
-        Ok(Self { schema: SCHEMA, overall, groups })
+        let overall = GroupComparison::new(&before.overall, &after.overall, &pairs, config)?;
+        let (before, after) = ("before".to_owned(), "after".to_owned());
+        Ok(Self { schema: SCHEMA, before, after, config: config.clone(), overall, groups })
+    }
+
+    /// The same comparison with names for the two runs, as `base` and `tuned`.
+    #[must_use]
+    pub fn named(self, before: impl Into<String>, after: impl Into<String>) -> Self {
+        Self { before: before.into(), after: after.into(), ..self }
     }
 }
 
 impl GroupComparison {
-    fn new<'v>(
+    fn new(
         before: &GroupScores,
         after: &GroupScores,
-        pairs: impl Iterator<Item = &'v (&'v Verdict, &'v Verdict)>,
+        pairs: &[(&Verdict, &Verdict)],
+        config: &ComparisonConfig,
     ) -> Result<Self, Error> {
-        let (mut wanted, mut unwanted) = (PairedCounts::default(), PairedCounts::default());
-        for (first, second) in pairs {
-            let counts = if first.gold.is_empty() { &mut unwanted } else { &mut wanted };
-            counts.add(first.right, second.right);
+        let metrics = changes(before, after)?;
+        if let Some(name) =
+            config.family.iter().flatten().find(|name| metrics.iter().all(|m| m.name != **name))
+        {
+            return Err(Error::UnknownMetric { name: name.clone() });
         }
-        Ok(Self {
-            group: before.group.clone(),
-            n: before.n,
-            n_wanted: before.n_wanted,
-            metrics: changes(before, after)?,
-            exact_calls: PairedOutcome::new(wanted),
-            irrelevance_accuracy: PairedOutcome::new(unwanted),
-        })
+        let paired = paired(&metrics, pairs, config);
+        Ok(Self { group: before.group.clone(), n: before.n, n_wanted: before.n_wanted, metrics, paired })
     }
 
     /// The metric `name` before and after; `None` where it was not measured.
@@ -122,20 +127,11 @@ impl GroupComparison {
     pub fn metric(&self, name: &str) -> Option<&MetricChange> {
         self.metrics.iter().find(|change| change.name == name)
     }
-}
 
-impl PairedOutcome {
-    /// The tests on these counts; `None` without examples.
+    /// The examples that the metric `name` is about, judged twice; `None` where there are none, or it is no share of records.
     #[must_use]
-    pub fn new(counts: PairedCounts) -> Option<Self> {
-        let test = mcnemar(counts.broken, counts.fixed);
-        Some(Self {
-            counts,
-            difference: counts.difference()?,
-            interval: newcombe(&counts)?,
-            mcnemar_exact_p: test.exact_p,
-            mcnemar_mid_p: test.mid_p,
-        })
+    pub fn paired(&self, name: &str) -> Option<&PairedMetric> {
+        self.paired.iter().find(|paired| paired.name == name)
     }
 }
 
@@ -146,6 +142,7 @@ fn changes(before: &GroupScores, after: &GroupScores) -> Result<Vec<MetricChange
     }
     let change = |(b, a): (&crate::NamedValue, &crate::NamedValue)| MetricChange {
         name: b.name.clone(),
+        goal: b.goal,
         before: b.value,
         after: a.value,
         change: b.value.value.zip(a.value.value).map(|(before, after)| after - before),
@@ -190,6 +187,7 @@ fn ids_of<'v>(verdicts: impl Iterator<Item = &'v Verdict>) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::record::{Record, Response};
+    use crate::stats::PairedCounts;
     use crate::testing::{example, silent, well_formed};
 
     fn card(records: &[Record]) -> Scorecard {
@@ -211,16 +209,19 @@ mod tests {
         let mut after = run(right(), right(), silent());
         after.reverse();
         let comparison = Comparison::new(&before, &card(&after)).unwrap();
-        let exact = comparison.overall.exact_calls.unwrap();
+        let exact = comparison.overall.paired("exact_calls").unwrap();
         assert_eq!(exact.counts, PairedCounts { fixed: 1, still_right: 1, ..PairedCounts::default() });
-        assert_eq!((exact.difference, exact.mcnemar_exact_p, exact.mcnemar_mid_p), (0.5, 1.0, 0.5));
-        let irrelevance = comparison.overall.irrelevance_accuracy.unwrap();
+        assert_eq!((exact.difference, exact.mcnemar.exact_p, exact.mcnemar.mid_p), (0.5, 1.0, 0.5));
+        let irrelevance = comparison.overall.paired("irrelevance_accuracy").unwrap();
         assert_eq!(irrelevance.counts, PairedCounts { fixed: 1, ..PairedCounts::default() });
 
         let [a, b] = &comparison.groups[..] else { panic!("two sets") };
         assert_eq!((a.group.as_str(), b.group.as_str()), ("a", "b"));
-        assert_eq!((a.exact_calls, a.irrelevance_accuracy), (Some(exact), None));
-        assert_eq!((b.exact_calls, b.irrelevance_accuracy), (None, Some(irrelevance)));
+        let counts = |set: &GroupComparison, name: &str| set.paired(name).map(|paired| paired.counts);
+        assert_eq!(counts(a, "exact_calls"), Some(exact.counts));
+        assert_eq!(counts(a, "irrelevance_accuracy"), None);
+        assert_eq!(counts(b, "exact_calls"), None);
+        assert_eq!(counts(b, "irrelevance_accuracy"), Some(irrelevance.counts));
         let change = a.metric("exact_calls").unwrap();
         assert_eq!(
             (change.before.value, change.after.value, change.change),

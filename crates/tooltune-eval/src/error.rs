@@ -77,6 +77,23 @@ pub enum Error {
     /// Not JSON, or not a scorecard.
     #[error("not a scorecard: {0}")]
     Json(#[from] serde_json::Error),
+    /// A setting that makes no sense.
+    #[error("{field}: {problem}")]
+    Config {
+        /// The setting.
+        field: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Not JSON, or not the rules of a gate.
+    #[error("not the rules of a gate: {0}")]
+    Gate(#[source] serde_json::Error),
+    /// A metric that was asked for and not measured.
+    #[error("no metric {name:?} was measured")]
+    UnknownMetric {
+        /// The name asked for.
+        name: String,
+    },
 }
 
 fn difference(only_before: &[String], only_after: &[String]) -> String {

@@ -2,7 +2,11 @@
 
 use std::borrow::Cow;
 
-use tooltune_chat::{ParseStatus, Parsed, ToolCall, ToolCallFormat, ToolDefinition};
+use tooltune_chat::{
+    DiagnosticKind, Message, ParseStatus, Parsed, ToolCall, ToolCallFormat, ToolDefinition, Value,
+};
+
+use crate::align::calls_match;
 
 use crate::ast::GoldCall;
 
@@ -22,6 +26,30 @@ pub struct Record {
     pub response: Response,
     /// The wanted calls with accepted alternatives; empty where `gold` is accepted as it is and nothing else.
     pub accepted: Vec<GoldCall>,
+    /// The messages that the model answers, oldest first; empty where the caller has none to show. What is asked about
+    /// the response to a tool result, and examples in reports, need them.
+    pub conversation: Vec<Message>,
+    /// Values that the answer must mention; empty to take them from the tool results.
+    pub facts: Vec<Value>,
+    /// The answer as it should have been: of the tool results, the answer must mention what this text mentions.
+    pub reference: Option<String>,
+    /// The place in a dialogue of several decisions.
+    pub turn: Option<Turn>,
+    /// For the last decision of a dialogue that was run in an environment: it ended in the state that was wanted.
+    pub state_match: Option<bool>,
+}
+
+/// The place of a record in a dialogue.
+///
+/// Records of one dialogue are not independent of each other: intervals by resampling draw whole dialogues.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// Names the dialogue, the same in each try.
+    pub dialogue: String,
+    /// Which try at the dialogue, where it was run several times.
+    pub trial: u32,
+    /// Which decision in the dialogue, from 0.
+    pub index: u32,
 }
 
 /// What a model wrote for one prompt.
@@ -46,7 +74,44 @@ impl Record {
         gold: Vec<ToolCall>,
         response: Response,
     ) -> Self {
-        Self { id: id.into(), group: group.into(), tools, gold, response, accepted: Vec::new() }
+        Self {
+            id: id.into(),
+            group: group.into(),
+            tools,
+            gold,
+            response,
+            accepted: Vec::new(),
+            conversation: Vec::new(),
+            facts: Vec::new(),
+            reference: None,
+            turn: None,
+            state_match: None,
+        }
+    }
+
+    /// The record with the messages that the model answers.
+    #[must_use]
+    pub fn with_conversation(self, conversation: Vec<Message>) -> Self {
+        Self { conversation, ..self }
+    }
+
+    /// The record with values that the answer must mention.
+    #[must_use]
+    pub fn with_facts(self, facts: Vec<Value>) -> Self {
+        Self { facts, ..self }
+    }
+
+    /// The record with the answer as it should have been.
+    #[must_use]
+    pub fn with_reference(self, reference: impl Into<String>) -> Self {
+        Self { reference: Some(reference.into()), ..self }
+    }
+
+    /// The record as decision `index` (from 0) of try `trial` at a dialogue.
+    #[must_use]
+    pub fn in_dialogue(self, dialogue: impl Into<String>, trial: u32, index: u32) -> Self {
+        Self { turn: Some(Turn { dialogue: dialogue.into(), trial, index }), ..self }
+
     }
 
     /// The record with accepted alternatives; `gold` becomes the first choice of each.
@@ -80,10 +145,43 @@ impl Record {
     /// The calls that would run: none where the attempt is malformed, even if a part of it can be read.
     #[must_use]
     pub fn calls(&self) -> &[ToolCall] {
-        match self.response.parsed.status {
-            ParseStatus::Malformed => &[],
-            _ => &self.response.parsed.calls,
-        }
+        self.response.readable_calls()
+    }
+
+    /// Exactly the wanted calls are made, in any order; where none is wanted, none is attempted.
+    #[must_use]
+    pub fn is_right(&self) -> bool {
+        if self.wants_call() { calls_match(&self.gold, self.calls()) } else { !self.attempted() }
+    }
+
+    /// What a user would see: the text outside calls and thinking.
+    #[must_use]
+    pub fn answer(&self) -> &str {
+        &self.response.parsed.text
+    }
+
+    /// The last user message; `None` where there is none to show.
+    #[must_use]
+    pub fn request(&self) -> Option<&str> {
+        self.conversation.iter().rev().find(|m| m.role.is_user()).map(|m| m.content.as_str())
+    }
+
+    /// The tool results that the model answers: the tool messages at the end of the conversation.
+    #[must_use]
+    pub fn tool_results(&self) -> &[Message] {
+        let others = self.conversation.iter().rposition(|m| !m.role.is_tool()).map_or(0, |last| last + 1);
+        &self.conversation[others..]
+    }
+
+    /// What the record is resampled by: its dialogue, or itself.
+    #[must_use]
+    pub fn cluster(&self) -> &str {
+        self.turn.as_ref().map_or(&self.id, |turn| &turn.dialogue)
+    }
+
+    /// The parser noticed something of the kind that `is` accepts.
+    pub(crate) fn noticed(&self, is: fn(&DiagnosticKind) -> bool) -> bool {
+        self.response.parsed.diagnostics.iter().any(|diagnostic| is(&diagnostic.kind))
     }
 }
 
@@ -101,6 +199,15 @@ impl Response {
         let parsed = format.parse(&text);
         Self { text, stopped, parsed }
     }
+
+    /// The calls that would run: none where the attempt is malformed, even if a part of it can be read.
+    #[must_use]
+    pub fn readable_calls(&self) -> &[ToolCall] {
+        match self.parsed.status {
+            ParseStatus::Malformed => &[],
+            _ => &self.parsed.calls,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -108,6 +215,22 @@ mod tests {
     use tooltune_chat::Hermes;
 
     use super::*;
+
+    #[test]
+    fn results_are_the_tool_messages_at_the_end() {
+        let results = |messages: Vec<Message>| {
+            let response = Response::parse("", true, &Hermes::json());
+            let record = Record::new("1", "a", Vec::new(), Vec::new(), response).with_conversation(messages);
+            record.tool_results().iter().map(|m| m.content.clone()).collect::<Vec<_>>()
+        };
+        let (user, call) = (Message::user("Go."), Message::calls(Vec::new()));
+        let (one, two) = (Message::tool("f", "1"), Message::tool("g", "2"));
+        assert!(results(vec![]).is_empty());
+        assert!(results(vec![user.clone()]).is_empty());
+        assert_eq!(results(vec![user.clone(), call.clone(), one.clone(), two.clone()]), ["1", "2"]);
+        assert_eq!(results(vec![user.clone(), call.clone(), one.clone(), call, two]), ["2"]);
+        assert!(results(vec![one, user]).is_empty());
+    }
 
     #[test]
     fn a_text_is_parsed_by_the_format_given() {

@@ -1,17 +1,18 @@
 //! All metrics of a run: by held-out set and overall.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use tooltune_chat::{ToolCall, Value};
 
-use crate::align::calls_match;
-use crate::detection::Detection;
 use crate::error::Error;
-use crate::metric::{Metric, MetricValue};
-use crate::rate::Rate;
+use crate::metric::{Goal, Metric, MetricValue};
 use crate::record::Record;
+use crate::standard::standard_metrics;
+use crate::tool_confusion::ToolConfusion;
 
 /// The version of the JSON that [`Scorecard`] and [`Comparison`](crate::Comparison) are written as.
-pub const SCHEMA: u64 = 1;
+pub const SCHEMA: u64 = 2;
 
 /// The scores of one run.
 ///
@@ -25,6 +26,8 @@ pub struct Scorecard {
     pub overall: GroupScores,
     /// The scores of each held-out set, in the order in which the records name them.
     pub groups: Vec<GroupScores>,
+    /// Which function is called in place of which, over all records.
+    pub tool_confusion: ToolConfusion,
     /// The judgement of each record, in order.
     pub verdicts: Vec<Verdict>,
 }
@@ -47,13 +50,16 @@ pub struct GroupScores {
 pub struct NamedValue {
     /// The metric's name.
     pub name: String,
+    /// Which way is better.
+    #[serde(default)]
+    pub goal: Goal,
     /// Its value.
     #[serde(flatten)]
     pub value: MetricValue,
 }
 
 /// One record's judgement: what a comparison pairs, and what to look at when a figure disappoints.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
     /// The record's id.
     pub id: String,
@@ -69,24 +75,12 @@ pub struct Verdict {
     pub stopped: bool,
     /// Exactly the wanted calls were made; where none is wanted, none was attempted.
     pub right: bool,
-}
-
-/// The metrics of a [`Scorecard`], in table order.
-#[must_use]
-pub fn standard_metrics() -> Vec<Box<dyn Metric>> {
-    vec![
-        Box::new(Detection::precision()),
-        Box::new(Detection::recall()),
-        Box::new(Detection::f1()),
-        Box::new(Rate::name_accuracy()),
-        Box::new(Rate::arg_exact_match()),
-        Box::new(Rate::exact_calls()),
-        Box::new(Rate::irrelevance_accuracy()),
-        Box::new(Rate::parse_ok()),
-        Box::new(Rate::recovered()),
-        Box::new(Rate::malformed()),
-        Box::new(Rate::stopped()),
-    ]
+    /// The last thing that the user said; empty where the record has no conversation.
+    pub request: String,
+    /// What the model wrote.
+    pub text: String,
+    /// The yes or no of each metric that is a share of records and is about this one: what comparisons pair.
+    pub outcomes: BTreeMap<String, bool>,
 }
 
 impl Scorecard {
@@ -116,7 +110,8 @@ impl Scorecard {
             schema: SCHEMA,
             overall: overall.scores(),
             groups: groups.iter().map(Tally::scores).collect(),
-            verdicts: records.iter().map(Verdict::of).collect(),
+            tool_confusion: ToolConfusion::of(records),
+            verdicts: records.iter().map(|record| Verdict::of(record, &overall.metrics)).collect(),
         }
     }
 
@@ -148,7 +143,7 @@ impl GroupScores {
 }
 
 impl Verdict {
-    fn of(record: &Record) -> Self {
+    fn of(record: &Record, metrics: &[Box<dyn Metric>]) -> Self {
         let calls = record.calls();
         Self {
             id: record.id.clone(),
@@ -157,7 +152,13 @@ impl Verdict {
             calls: calls.iter().map(written).collect(),
             attempted: record.attempted(),
             stopped: record.response.stopped,
-            right: if record.wants_call() { calls_match(&record.gold, calls) } else { !record.attempted() },
+            right: record.is_right(),
+            request: record.request().unwrap_or_default().to_owned(),
+            text: record.response.text.clone(),
+            outcomes: metrics
+                .iter()
+                .filter_map(|metric| Some((metric.name().to_owned(), metric.outcome(record)?)))
+                .collect(),
         }
     }
 }
@@ -190,7 +191,11 @@ impl Tally {
         let metrics = self
             .metrics
             .iter()
-            .map(|metric| NamedValue { name: metric.name().to_owned(), value: metric.value() })
+            .map(|metric| NamedValue {
+                name: metric.name().to_owned(),
+                goal: metric.goal(),
+                value: metric.value(),
+            })
             .collect();
         GroupScores { group: self.group.clone(), n: self.n, n_wanted: self.n_wanted, metrics }
     }
@@ -199,6 +204,7 @@ impl Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rate::Rate;
     use crate::testing::{example, malformed, silent, well_formed};
 
     fn card() -> Scorecard {
@@ -213,7 +219,7 @@ mod tests {
 
     fn counts(scores: &GroupScores, name: &str) -> (u64, u64) {
         let value = scores.metric(name).unwrap();
-        (value.numerator, value.denominator)
+        (value.numerator as u64, value.denominator as u64)
     }
 
     #[test]
@@ -255,6 +261,8 @@ mod tests {
             ("f({})", "g({})")
         );
         assert!(card.verdicts[3].attempted && card.verdicts[3].calls.is_empty());
+        assert_eq!(card.verdicts[2].outcomes.get("name_accuracy"), Some(&false));
+        assert_eq!(card.verdicts[3].outcomes.get("name_accuracy"), None);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Confidence intervals of one proportion.
 
 use serde::{Deserialize, Serialize};
+use statrs::function::beta::inv_beta_reg;
 
 /// The standard normal's 97.5 % quantile: half of the 5 % left out lies on each side.
 pub(crate) const Z_95: f64 = 1.959_963_984_540_054;
@@ -47,6 +48,21 @@ pub fn wilson(k: u64, n: u64) -> Option<Interval> {
     Some(Interval { lo, hi })
 }
 
+/// The Clopper-Pearson interval, 95 % two-sided, of `k` successes in `n` trials: never too narrow, often too wide.
+///
+/// The ends are the proportions at which k or more, or k or fewer, successes have probability 2.5 % (Clopper and Pearson
+/// 1934): quantiles of Beta(k, n − k + 1) and Beta(k + 1, n − k). `None` as for [`wilson`].
+#[must_use]
+pub fn clopper_pearson(k: u64, n: u64) -> Option<Interval> {
+    if n == 0 || k > n {
+        return None;
+    }
+    let (successes, failures) = (k as f64, (n - k) as f64);
+    let lo = if k == 0 { 0.0 } else { inv_beta_reg(successes, failures + 1.0, 0.025) };
+    let hi = if k == n { 1.0 } else { inv_beta_reg(successes + 1.0, failures, 0.975) };
+    Some(Interval { lo, hi })
+}
+
 impl From<[f64; 2]> for Interval {
     fn from([lo, hi]: [f64; 2]) -> Self {
         Self { lo, hi }
@@ -61,6 +77,8 @@ impl From<Interval> for [f64; 2] {
 
 #[cfg(test)]
 mod tests {
+    use statrs::function::beta::beta_reg;
+
     use super::*;
 
     #[test]
@@ -80,6 +98,37 @@ mod tests {
                 let Interval { lo, hi } = wilson(k, n).unwrap();
                 let p = k as f64 / n as f64;
                 assert!(lo <= p && p <= hi && lo < hi, "{k} of {n}: [{lo}, {hi}]");
+            }
+        }
+    }
+
+    #[test]
+    fn clopper_pearson_is_the_wider_one_and_mirrors() {
+        for n in 1..40 {
+            for k in 0..=n {
+                let exact = clopper_pearson(k, n).unwrap();
+                let mirror = clopper_pearson(n - k, n).unwrap();
+                assert!((exact.lo - (1.0 - mirror.hi)).abs() < 1e-12, "{k} of {n}");
+                let p = k as f64 / n as f64;
+                assert!(exact.lo <= p && p <= exact.hi);
+            }
+        }
+        // At k = n the lower end is the n-th root of 2.5 %.
+        for n in [1, 7, 1000, 100_000] {
+            let lo = clopper_pearson(n, n).unwrap().lo;
+            assert!((lo - (0.025_f64.ln() / n as f64).exp()).abs() < 1e-11, "{n}: {lo}");
+        }
+        assert_eq!((clopper_pearson(0, 0), clopper_pearson(3, 2)), (None, None));
+    }
+
+    #[test]
+    fn the_ends_leave_a_fortieth_on_each_side() {
+        for n in [1, 2, 7, 50, 1000, 20_000] {
+            for k in (1..n).step_by(n as usize / 20 + 1) {
+                let Interval { lo, hi } = clopper_pearson(k, n).unwrap();
+                let (successes, failures) = (k as f64, (n - k) as f64);
+                assert!((beta_reg(successes, failures + 1.0, lo) - 0.025).abs() < 1e-9, "{k} of {n}: {lo}");
+                assert!((beta_reg(successes + 1.0, failures, hi) - 0.975).abs() < 1e-9, "{k} of {n}: {hi}");
             }
         }
     }

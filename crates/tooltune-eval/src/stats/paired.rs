@@ -4,6 +4,7 @@
 //! *fixed* (wrong, then right) against *broken* (right, then wrong).
 
 use serde::{Deserialize, Serialize};
+use statrs::function::erf::erfc;
 
 use super::interval::{Interval, wilson};
 
@@ -52,13 +53,15 @@ pub struct McNemar {
     pub exact_p: f64,
     /// The mid-p value: less conservative, the better choice with few changed records.
     pub mid_p: f64,
+    /// The χ² test with continuity correction, for comparison with older reports; `None` where nothing changed.
+    pub chi2_cc_p: Option<f64>,
 }
 
 /// McNemar's exact test on `broken` and `fixed` records (their order does not matter).
 ///
 /// Were a change as likely to break as to fix, the smaller count k of m = broken + fixed would be binomial(m, ½).
 /// exact_p = min(1, 2 P(X ≤ k)), mid_p = 2 P(X ≤ k) − P(X = k) (Fagerland, Lydersen and Laake 2013). Both are 1
-/// when nothing changed. Takes time proportional to the smaller count.
+/// when nothing changed. χ² = (|broken − fixed| − 1)² / m, with one degree of freedom (Edwards 1948). Takes time proportional to the smaller count.
 #[must_use]
 pub fn mcnemar(broken: u64, fixed: u64) -> McNemar {
     let fewer = broken.min(fixed);
@@ -75,7 +78,12 @@ pub fn mcnemar(broken: u64, fixed: u64) -> McNemar {
         }
     }
     let at_most = at + below;
-    McNemar { exact_p: (2.0 * at_most).min(1.0), mid_p: (2.0 * at_most - at).min(1.0) }
+    let chi2_cc_p = (changed > 0).then(|| {
+        let distance = broken.abs_diff(fixed) as f64 - 1.0;
+        // The upper tail of χ² with one degree of freedom at x is erfc(√(x / 2)).
+        erfc((distance * distance / (2.0 * changed as f64)).sqrt())
+    });
+    McNemar { exact_p: (2.0 * at_most).min(1.0), mid_p: (2.0 * at_most - at).min(1.0), chi2_cc_p }
 }
 
 /// Newcombe's 95 % interval of the paired difference: the share right after less that before.
@@ -140,7 +148,7 @@ mod tests {
         let test = mcnemar(1, 3);
         assert_eq!((test.exact_p, test.mid_p), (10.0 / 16.0, 6.0 / 16.0));
         assert_eq!(mcnemar(3, 1), test);
-        assert_eq!(mcnemar(0, 0), McNemar { exact_p: 1.0, mid_p: 1.0 });
+        assert_eq!(mcnemar(0, 0), McNemar { exact_p: 1.0, mid_p: 1.0, chi2_cc_p: None });
         assert_eq!(mcnemar(0, 3).exact_p, 2.0 / 8.0);
     }
 
