@@ -66,10 +66,10 @@
 //! | [`error`] | [`Error`] |
 
 pub mod align;
-pub mod ast;
-pub mod bfcl;
 mod answer;
 pub mod argument;
+pub mod ast;
+pub mod bfcl;
 mod calling;
 mod clusters;
 pub mod comparison;
@@ -79,11 +79,11 @@ pub mod environment;
 pub mod episode;
 pub mod error;
 pub mod failure;
-pub mod lint;
 pub mod gate;
 pub mod grounding;
 pub mod html;
 pub mod judge;
+pub mod lint;
 pub mod metric;
 mod number;
 pub mod paired;

@@ -111,7 +111,6 @@ impl Record {
     #[must_use]
     pub fn in_dialogue(self, dialogue: impl Into<String>, trial: u32, index: u32) -> Self {
         Self { turn: Some(Turn { dialogue: dialogue.into(), trial, index }), ..self }
-
     }
 
     /// The record with accepted alternatives; `gold` becomes the first choice of each.
