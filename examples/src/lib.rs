@@ -10,5 +10,6 @@ pub mod plot;
 pub mod predictions;
 pub mod progress;
 pub mod rescue;
+pub mod sample;
 pub mod scoring;
 pub mod synthetic;

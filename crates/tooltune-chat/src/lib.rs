@@ -50,7 +50,7 @@
 //! | `value` | [`Value`], [`Number`], [`Object`]: JSON with key order, `5` ≠ `5.0`, big integers; JSON and Python texts |
 //! | `role`, `message`, `conversation`, `tool` | [`Role`], [`Message`], [`Conversation`], [`ToolDefinition`], [`ToolCall`], [`ToolResult`] |
 //! | `segment`, `encode`, `token_counts` | [`Segment`], [`SegmentKind`], [`encode`], [`EncodedChat`], [`TokensByKind`] |
-//! | `template` | [`ChatTemplate`]: [`Gemma2`], [`Gemma2Tools`], [`Course`], [`MistralInstruct`], [`ChatMl`], [`Llama31Template`], [`FunctionGemmaTemplate`]; [`LossWeights`] |
+//! | `template` | [`ChatTemplate`]: [`Gemma2`], [`Gemma2Tools`], [`Course`], [`MistralInstruct`], [`ChatMl`], [`Llama31Template`], [`FunctionGemmaTemplate`]; [`template_by_name`]; [`LossWeights`] |
 //! | `format` | [`ToolCallFormat`]: [`Hermes`] in two dialects, [`Mistral`] in two generations, [`Llama31`], [`Pythonic`], [`FunctionGemma`], [`OpenAi`]; [`format_by_name`]; [`Parsed`], [`Diagnostic`], [`StreamParser`] |
 //! | `tokenizer` | [`TextTokenizer`]: [`HfTokenizer`], [`ByteTokenizer`] |
 //! | `tokens` | [`ToolTokenStrategy`]: [`PlainText`], [`Reserved`], [`Added`]; [`TokenizerFiles`], [`RowInit`] |
@@ -80,9 +80,9 @@ pub use conversation::Conversation;
 pub use encode::{EncodedChat, IGNORE_INDEX, check_pad_token, encode};
 pub use error::Error;
 pub use format::{
-    Diagnostic, DiagnosticKind, FunctionGemma, Hermes, HermesDialect, Llama31, Mistral, MistralGeneration,
-    OpenAi, ParseEvent, ParseStatus, Parsed, Pythonic, Severity, StreamParser, ToolCallFormat,
-    format_by_name,
+    Diagnostic, DiagnosticKind, FORMAT_NAMES, FunctionGemma, Hermes, HermesDialect, Llama31, Mistral,
+    MistralGeneration, OpenAi, ParseEvent, ParseStatus, Parsed, Pythonic, Severity, StreamParser,
+    ToolCallFormat, format_by_name,
 };
 pub use message::Message;
 pub use read::{
@@ -93,7 +93,7 @@ pub use segment::{CallPiece, Segment, SegmentContent, SegmentKind, segments_to_t
 pub use template::{
     BOS, COURSE_THINK_SENTENCE, ChatMl, ChatTemplate, Course, END_OF_TURN, EOS, FunctionGemmaTemplate,
     Gemma2, Gemma2Tools, Llama31Template, LossWeights, MistralInstruct, MistralProblem, MistralVersion,
-    START_OF_TURN, course_messages,
+    START_OF_TURN, TEMPLATE_NAMES, course_messages, template_by_name,
 };
 pub use token_counts::{TokenCount, TokensByKind};
 pub use tokenizer::{ByteTokenizer, HfTokenizer, MAX_TOKENIZER_BYTES, TextToken, TextTokenizer};

@@ -20,8 +20,34 @@ pub fn format_by_name(name: &str) -> Option<Box<dyn ToolCallFormat>> {
         "llama-3.1" => Box::new(Llama31::default()),
         "pythonic" => Box::new(Pythonic),
         "functiongemma" => Box::new(FunctionGemma::default()),
+        "gemma4" => Box::new(FunctionGemma::gemma4()),
         "openai" => Box::new(OpenAi),
         _ => return None,
     };
     Some(format)
+}
+
+/// The names that [`format_by_name`] knows.
+pub const FORMAT_NAMES: [&str; 9] = [
+    "hermes",
+    "hermes-python",
+    "mistral",
+    "mistral-v11",
+    "llama-3.1",
+    "pythonic",
+    "functiongemma",
+    "gemma4",
+    "openai",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_that_of_its_format() {
+        for name in FORMAT_NAMES {
+            assert_eq!(format_by_name(name).map(|format| format.name().to_owned()).as_deref(), Some(name));
+        }
+    }
 }

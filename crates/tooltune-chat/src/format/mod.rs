@@ -33,7 +33,7 @@ mod retry;
 mod scan;
 mod stream;
 
-pub use by_name::format_by_name;
+pub use by_name::{FORMAT_NAMES, format_by_name};
 pub use diagnostic::{Diagnostic, DiagnosticKind, Severity};
 pub use function_gemma::FunctionGemma;
 pub use hermes::{Hermes, HermesDialect};

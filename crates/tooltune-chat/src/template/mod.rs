@@ -1,6 +1,7 @@
 //! Templates: a conversation becomes segments.
 
 mod builder;
+mod by_name;
 mod chatml;
 mod course;
 mod function_gemma;
@@ -13,6 +14,7 @@ mod mistral_problem;
 mod mistral_turns;
 mod turns;
 
+pub use by_name::{TEMPLATE_NAMES, template_by_name};
 pub use chatml::ChatMl;
 pub use course::{COURSE_THINK_SENTENCE, Course, course_messages};
 pub use function_gemma::FunctionGemmaTemplate;
