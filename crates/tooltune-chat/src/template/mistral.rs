@@ -95,6 +95,9 @@ impl MistralVersion {
 /// The texts between control tokens are those that Mistral's own code encodes one by one. The blank that one sees
 /// after a tag in the older versions, `[INST] Hello`, is not among them: a sentencepiece tokenizer puts it there.
 ///
+/// What Mistral's own code refuses is refused, and a little more: tools that would be left out because there is no user
+/// turn, and results beyond the calls. Version 13 takes calls and results without ids, because it does not write them.
+///
 /// In version 1 `[INST]` and `[/INST]` are text, so that a user can write them; only later versions keep turns apart
 /// whatever is said in them.
 #[derive(Clone, Copy, Debug, PartialEq)]

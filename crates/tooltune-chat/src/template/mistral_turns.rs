@@ -63,7 +63,7 @@ fn check_order(messages: &[Message], prompt: bool) -> Result<(), Error> {
         return Err(Error::EmptyConversation);
     };
     if first.role.is_tool() || (messages.len() == 1 && first.role.is_model()) {
-        return fail(0, "the conversation must begin with a user or system message");
+        return fail(0, "Conversation must start with a user message or system message");
     }
     if prompt && last.role.is_model() {
         return fail(messages.len() - 1, "the model goes on after a user or tool message");
@@ -256,11 +256,11 @@ fn check_turns(version: MistralVersion, turns: &[Turn<'_>]) -> Result<(), Error>
             Said::Model { text, calls } if version.number() >= 7 => {
                 (text.is_empty() && calls.is_empty()).then_some(MistralProblem::EmptyTurn { index })
             }
-            Said::Model { text, calls } if text.is_empty() == calls.is_empty() => {
-                Some(MistralProblem::ContentOrCalls { index })
-            }
             Said::Model { calls, .. } if version.number() == 1 && !calls.is_empty() => {
                 Some(MistralProblem::ToolsInV1 { index })
+            }
+            Said::Model { text, calls } if text.is_empty() == calls.is_empty() => {
+                Some(MistralProblem::ContentOrCalls { index })
             }
             Said::Result(_) if version.number() == 1 => Some(MistralProblem::ToolsInV1 { index }),
             Said::Result(_) if version.number() == 2 && results > 1 && Some(at) > last_user => {
