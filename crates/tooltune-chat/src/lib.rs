@@ -10,8 +10,8 @@
 //! In the other direction a [`ToolCallFormat`] reads the calls out of what a model wrote. It never fails and never
 //! evaluates anything: it reports what it repaired and what it gave up.
 //!
-//! What it is not: no tensors, no model, no network, and no Jinja interpreter. The templates are Rust, checked
-//! against the originals.
+//! What it is not: no tensors, no model, no network. The templates are Rust, checked against the originals; the
+//! Jinja template of a model's own folder is read with the feature `jinja` only.
 //!
 //! ```
 //! use tooltune_chat::{
@@ -51,6 +51,7 @@
 //! | `role`, `message`, `conversation`, `tool` | [`Role`], [`Message`], [`Conversation`], [`ToolDefinition`], [`ToolCall`], [`ToolResult`] |
 //! | `segment`, `encode` | [`Segment`], [`SegmentKind`], [`encode`], [`EncodedChat`] |
 //! | `template` | [`ChatTemplate`]: [`Gemma2`], [`Gemma2Tools`], [`Course`]; [`LossWeights`] |
+//! | `jinja` (feature) | `JinjaTemplate`: a model folder's own chat template |
 //! | `format` | [`ToolCallFormat`]: [`Hermes`] in two dialects; [`Parsed`], [`Diagnostic`] |
 //! | `tokenizer` | [`TextTokenizer`]: [`HfTokenizer`], [`ByteTokenizer`] |
 //! | `read` | [`read_jsonl`]: the course's and OpenAI's layouts |
@@ -59,6 +60,8 @@ mod conversation;
 mod encode;
 mod error;
 mod format;
+#[cfg(feature = "jinja")]
+mod jinja;
 mod message;
 mod read;
 mod role;
@@ -75,6 +78,8 @@ pub use format::{
     Diagnostic, DiagnosticKind, Hermes, HermesDialect, ParseEvent, ParseStatus, Parsed, Severity,
     StreamParser, ToolCallFormat,
 };
+#[cfg(feature = "jinja")]
+pub use jinja::{JinjaDate, JinjaError, JinjaLimits, JinjaOptions, JinjaTemplate, TurnSpans};
 pub use message::Message;
 pub use read::{
     LineProblem, MessageProblem, ReadMode, ReadOptions, ReadReport, read_jsonl, read_jsonl_with_report,
