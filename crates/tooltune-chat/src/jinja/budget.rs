@@ -14,7 +14,7 @@ pub(super) type Fault = minijinja::Error;
 /// The variable that holds the budget; no template can name it.
 const VARIABLE: &str = " budget";
 /// How much more may be read than made.
-const READS: u64 = 8;
+const READS: u64 = 4;
 /// What an object or a list costs beside its items.
 const OBJECT_BYTES: usize = 96;
 /// What an item of a list or a dict costs.

@@ -7,7 +7,7 @@ use super::call::{Args, Context, Op};
 use super::object::ListKind;
 use super::print::{Json, to_text};
 use super::strings::{self, Ends};
-use super::text::{Builder, Origin, Text};
+use super::text::{Builder, Origin, Text, text_value};
 use super::view::{Num, View, int_value, string_value, undefined};
 use super::{percent, sequence};
 
@@ -43,7 +43,7 @@ pub(super) const FILTERS: &[(&str, usize, Op)] = &[
     ("replace", 4, replace),
     ("reverse", 1, sequence::reverse),
     ("round", 3, round),
-    ("safe", 1, |c, a| text_of(c, &a.values[0])),
+    ("safe", 1, safe),
     ("select", usize::MAX, |c, a| sequence::select(c, a, false, true)),
     ("selectattr", usize::MAX, |c, a| sequence::select(c, a, true, true)),
     ("sort", 4, sequence::sort),
@@ -119,17 +119,14 @@ fn default(context: &Context, args: &Args) -> Result<Value, Fault> {
 
 fn escape(context: &Context, args: &Args) -> Result<Value, Fault> {
     let text = to_text(&context.budget, &args.values[0])?;
-    strings::map_chars(&context.budget, &text, |_, c| {
-        let entity = match c {
-            '&' => "&amp;",
-            '<' => "&lt;",
-            '>' => "&gt;",
-            '"' => "&#34;",
-            '\'' => "&#39;",
-            _ => "",
-        };
-        entity.chars().chain(entity.is_empty().then_some(c))
-    })
+    Ok(text_value(strings::escape(&context.budget, &text)?))
+}
+
+/// Text that counts as HTML already.
+fn safe(context: &Context, args: &Args) -> Result<Value, Fault> {
+    let mut out = Builder::new(&context.budget);
+    out.push_text(&to_text(&context.budget, &args.values[0])?)?;
+    Ok(text_value(out.finish().with_markup(true)))
 }
 
 fn format(context: &Context, args: &Args) -> Result<Value, Fault> {
@@ -214,17 +211,20 @@ fn indent(context: &Context, args: &Args) -> Result<Value, Fault> {
         None => spaces(context, 4)?,
     };
     let (first, blank) = (args.flag(context, 2, "first")?, args.flag(context, 3, "blank")?);
+    let s = text.as_str();
+    let mut lines = strings::line_ranges(budget, s, false)?;
+    if s.is_empty() || s.ends_with(strings::is_line_break) {
+        lines.push(s.len()..s.len());
+    }
     let mut out = Builder::new(budget);
-    let mut at = 0;
-    for (number, line) in text.as_str().split('\n').enumerate() {
+    for (number, line) in lines.into_iter().enumerate() {
         if number > 0 {
-            out.push_slice(&text, at - 1..at)?;
+            out.push("\n", Origin::COMPUTED)?;
         }
         if number == 0 && first || number > 0 && (blank || !line.is_empty()) {
             out.push(&width, Origin::COMPUTED)?;
         }
-        out.push_slice(&text, at..at + line.len())?;
-        at += line.len() + 1;
+        out.push_slice(&text, line)?;
     }
     Ok(out.into_value())
 }

@@ -12,6 +12,9 @@ use super::strings::{self, Ends};
 use super::text::{Builder, Text};
 use super::view::{View, equal, int_value, iterate, key_of, undefined};
 
+/// How much slower than comparing bytes it is to look at characters one by one.
+const CHARACTERS: usize = 4;
+
 /// Calls a method: the arguments are the value, the name, and the method's own.
 pub(super) fn call(context: &Context, args: &Args) -> Result<Value, Fault> {
     let budget = &context.budget;
@@ -123,7 +126,7 @@ fn string_method(context: &Context, text: &Text, method: &str, args: &Args) -> R
         }
         "count" => {
             let part = first()?;
-            budget.read(s.len())?;
+            budget.read(s.len().saturating_mul(CHARACTERS))?;
             Ok(Value::from(s.matches(part.as_str()).count()))
         }
         "format" => percent::braces(budget, text, args),
@@ -131,8 +134,8 @@ fn string_method(context: &Context, text: &Text, method: &str, args: &Args) -> R
         "isalpha" => all(context, s, char::is_alphabetic),
         "isalnum" => all(context, s, char::is_alphanumeric),
         "isspace" => all(context, s, crate::value::is_python_space),
-        "isupper" => Ok((s.chars().any(char::is_uppercase) && !s.chars().any(char::is_lowercase)).into()),
-        "islower" => Ok((s.chars().any(char::is_lowercase) && !s.chars().any(char::is_uppercase)).into()),
+        "isupper" => cased(context, s, char::is_uppercase, char::is_lowercase),
+        "islower" => cased(context, s, char::is_lowercase, char::is_uppercase),
         "center" | "ljust" | "rjust" | "zfill" => {
             let width = count(context, args.get(1, "width")?)?.unwrap_or(0);
             let missing = width.saturating_sub(s.chars().count());
@@ -192,8 +195,19 @@ fn window<'s>(context: &Context, args: &Args, s: &'s str) -> Result<Option<&'s s
 }
 
 fn all(context: &Context, s: &str, test: fn(char) -> bool) -> Result<Value, Fault> {
-    context.budget.read(s.len())?;
+    context.budget.read(s.len().saturating_mul(CHARACTERS))?;
     Ok((!s.is_empty() && s.chars().all(test)).into())
+}
+
+/// `isupper` and `islower`: a character of the wanted case, and none of the other.
+pub(super) fn cased(
+    context: &Context,
+    s: &str,
+    wanted: fn(char) -> bool,
+    other: fn(char) -> bool,
+) -> Result<Value, Fault> {
+    context.budget.read(s.len().saturating_mul(CHARACTERS))?;
+    Ok((s.chars().any(wanted) && !s.chars().any(other)).into())
 }
 
 fn list_method(context: &Context, list: &List, method: &str, args: &Args) -> Result<Value, Fault> {
@@ -255,5 +269,5 @@ fn list_of(
     context.budget.make_items(dict.entries.len())?;
     let items: Result<Vec<Value>, Fault> =
         dict.entries.values().map(|(key, value)| item(key, value)).collect();
-    List::make(&context.budget, items?, ListKind::List)
+    List::paid(items?, ListKind::List)
 }

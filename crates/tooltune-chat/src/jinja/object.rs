@@ -75,6 +75,11 @@ impl List {
         Self::with_origin(items, kind, Origin::COMPUTED)
     }
 
+    /// A list whose items are paid for.
+    pub(super) fn paid(items: Vec<Value>, kind: ListKind) -> Result<Value, Fault> {
+        Self::with_origin(items, kind, Origin::COMPUTED)
+    }
+
     /// A list of somebody else's data.
     pub(super) fn with_origin(items: Vec<Value>, kind: ListKind, origin: Origin) -> Result<Value, Fault> {
         let depth = depth_of(items.iter())?;

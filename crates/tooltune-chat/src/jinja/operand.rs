@@ -201,22 +201,15 @@ impl Parser<'_> {
     /// A filter's name and arguments.
     pub(super) fn filter(&mut self) -> Result<(String, usize), JinjaError> {
         let name = self.name()?;
-        if find(FILTERS, name).is_none() {
-            return Err(self.error(format!("no filter named '{name}'")));
-        }
-        if !self.peek_is("(") {
-            return Ok((format!("{FILTER}{name}"), 0));
-        }
-        let (arguments, height) = self.arguments()?;
-        Ok((format!("{FILTER}{name}({arguments})"), height))
+        let known = find(FILTERS, name).is_some();
+        let (arguments, height) = if self.peek_is("(") { self.arguments()? } else { Default::default() };
+        let code = if known { format!("{FILTER}{name}({arguments})") } else { missing("filter", name) };
+        Ok((code, height))
     }
 
     fn test(&mut self, code: Code) -> Result<Code, JinjaError> {
         let negated = self.skip_name("not");
         let name = self.name()?;
-        if find(TESTS, name).is_none() {
-            return Err(self.error(format!("no test named '{name}'")));
-        }
         let word = |name| matches!(name, "else" | "or" | "and" | "is" | "if" | "not" | "in" | "recursive");
         let (arguments, height) = match self.peek() {
             Some(TokenKind::Op("(")) => self.arguments()?,
@@ -229,8 +222,17 @@ impl Parser<'_> {
             }
             _ => (String::new(), 0),
         };
-        let text = format!("{}|{TEST}{name}({arguments})", code.text);
+        let call = match find(TESTS, name) {
+            Some(_) => format!("{TEST}{name}({arguments})"),
+            None => missing("test", name),
+        };
+        let text = format!("{}|{call}", code.text);
         let test = self.node(text, height.max(code.height))?;
         if negated { self.node(format!("(not {})", test.text), test.height) } else { Ok(test) }
     }
+}
+
+/// The call of a filter or test that is not known: an error where it is reached.
+fn missing(what: &str, name: &str) -> String {
+    format!("{OPERATOR}missing({})", string_literal(&format!("no {what} named '{name}'")))
 }

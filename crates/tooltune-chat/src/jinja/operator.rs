@@ -7,9 +7,9 @@ use super::budget::{Budget, Fault, fault};
 use super::call::{Args, Context, Op};
 use super::object::{Dict, List, ListKind, Namespace};
 use super::print::to_text;
-use super::text::{Builder, Text, slice_value};
+use super::text::{Builder, Text, slice_value, text_value};
 use super::view::{Num, View, compare, equal, int_value, iterate, key_of, undefined};
-use super::{method, percent};
+use super::{method, percent, strings};
 
 /// The operators by the names that the checked source calls them by, with the arguments they take at most.
 pub(super) const OPERATORS: &[(&str, usize, Op)] = &[
@@ -30,11 +30,12 @@ pub(super) const OPERATORS: &[(&str, usize, Op)] = &[
     ("ge", 2, |c, a| order(c, a, std::cmp::Ordering::is_ge)),
     ("in", 2, |c, a| Ok(contains(&c.budget, &a.values[1], &a.values[0])?.into())),
     ("item", 2, |c, a| item(&c.budget, &a.values[0], &a.values[1])),
-    ("attr", 2, |c, a| a.values[0].get_attr(&to_text(&c.budget, &a.values[1])?.as_str().to_owned())),
+    ("attr", 2, |c, a| a.values[0].get_attr(to_text(&c.budget, &a.values[1])?.as_str())),
     ("slice", 4, |c, a| slice(c, a)),
     ("list", usize::MAX, |c, a| List::make(&c.budget, a.values[1..].to_vec(), ListKind::List)),
     ("tuple", usize::MAX, |c, a| List::make(&c.budget, a.values[1..].to_vec(), ListKind::Tuple)),
     ("dict", usize::MAX, |c, a| dict(c, &a.values[1..])),
+    ("missing", usize::MAX, |c, a| missing(c, a)),
     ("same", 1, |_, a| Ok(a.values[0].clone())),
     ("iter", 1, |c, a| each(c, &a.values[0])),
     ("method", usize::MAX, |c, a| method::call(c, a)),
@@ -58,14 +59,16 @@ fn overflow() -> Fault {
 pub(super) fn add(budget: &Budget, a: &Value, b: &Value) -> Result<Value, Fault> {
     match (View::of(budget, a)?, View::of(budget, b)?) {
         (View::Str(a), View::Str(b)) => {
+            let markup = a.is_markup() || b.is_markup();
             let mut out = Builder::new(budget);
-            out.push_text(&a)?;
-            out.push_text(&b)?;
-            Ok(out.into_value())
+            for text in [a, b] {
+                out.push_text(&if markup { strings::escape(budget, &text)? } else { text })?;
+            }
+            Ok(text_value(out.finish().with_markup(markup)))
         }
         (View::List(a), View::List(b)) if a.kind == b.kind => {
             budget.make_items(a.items.len().saturating_add(b.items.len()))?;
-            List::make(budget, [&a.items[..], &b.items[..]].concat(), a.kind)
+            List::paid([&a.items[..], &b.items[..]].concat(), a.kind)
         }
         (a, b) => calculate(&a, &b, "+", i128::checked_add, |a, b| Ok(a + b)),
     }
@@ -177,7 +180,7 @@ fn multiply(context: &Context, args: &Args) -> Result<Value, Fault> {
         View::List(list) => {
             budget.make_items(list.items.len().saturating_mul(count))?;
             let items = list.items.iter().cycle().take(list.items.len().saturating_mul(count));
-            List::make(budget, items.cloned().collect(), list.kind)
+            List::paid(items.cloned().collect(), list.kind)
         }
         View::Str(text) if !text.is_empty() => {
             budget.read(count)?;
@@ -314,7 +317,7 @@ fn slice(context: &Context, args: &Args) -> Result<Value, Fault> {
             let bounds = slice_bounds(budget, bounds, list.items.len())?;
             budget.make_items(bounds.1)?;
             let items: Vec<Value> = indexes(bounds).map(|at| list.items[at].clone()).collect();
-            List::make(budget, items, list.kind)
+            List::paid(items, list.kind)
         }
         View::Str(text) => slice_text(budget, &text, bounds),
         View::Undefined => Err(undefined()),
@@ -369,7 +372,7 @@ fn each(context: &Context, value: &Value) -> Result<Value, Fault> {
     if let View::List(_) = View::of(&context.budget, value)? {
         return Ok(value.clone());
     }
-    List::make(&context.budget, iterate(&context.budget, value)?, ListKind::List)
+    List::paid(iterate(&context.budget, value)?, ListKind::List)
 }
 
 /// `{% set namespace.name = value %}`; false, because it stands in an `if` without a body.
@@ -379,6 +382,11 @@ fn set_attribute(context: &Context, args: &Args) -> Result<Value, Fault> {
     let name = to_text(&context.budget, &args.values[1])?;
     namespace.set(&context.budget, name.as_str(), args.values[2].clone())?;
     Ok(Value::from(false))
+}
+
+/// A filter or test that is not known. As in Jinja, a template may name it where it is never reached.
+fn missing(context: &Context, args: &Args) -> Result<Value, Fault> {
+    Err(fault(to_text(&context.budget, &args.require(1, "message")?)?.as_str()))
 }
 
 /// What stands between `{% generation %}` and `{% endgeneration %}`.

@@ -67,7 +67,7 @@ pub enum TurnSpans {
 /// Time and memory are bounded by these together: each instruction costs fuel, and everything that a template
 /// makes is paid for, in bytes, before it is allocated. Text, lists and dicts are never paid back: `max_bytes` is
 /// about the sum of all that is made, so that no more than twice as much is ever held (a string is copied once when
-/// it becomes a value) beside the conversation itself. Eight times as much may be read (compared, searched).
+/// it becomes a value) beside the conversation itself. Four times as much may be read (compared, searched).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JinjaLimits {
     /// Instructions of minijinja.

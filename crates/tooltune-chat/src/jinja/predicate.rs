@@ -4,9 +4,11 @@ use minijinja::Value;
 
 use super::budget::{Fault, fault};
 use super::call::{Args, Context, Op, find};
+use super::method::cased;
 use super::object::Namespace;
 use super::operator::contains;
 use super::print::to_text;
+use super::text::Text;
 use super::view::{Num, View, compare, equal};
 
 /// The tests, with the arguments they take at most.
@@ -54,9 +56,13 @@ pub(super) const TESTS: &[(&str, usize, Op)] = &[
         View::Int(divisor) if divisor != 0 => remainder(c, &a.values[0], divisor, 0),
         _ => Err(fault("divisibleby takes an integer other than 0")),
     }),
-    ("lower", 1, |c, a| cased(c, a, char::is_lowercase, char::is_uppercase)),
-    ("upper", 1, |c, a| cased(c, a, char::is_uppercase, char::is_lowercase)),
+    ("lower", 1, |c, a| cased(c, text(c, a)?.as_str(), char::is_lowercase, char::is_uppercase)),
+    ("upper", 1, |c, a| cased(c, text(c, a)?.as_str(), char::is_uppercase, char::is_lowercase)),
 ];
+
+fn text<'a>(context: &Context, args: &'a Args) -> Result<Text<'a>, Fault> {
+    to_text(&context.budget, &args.values[0])
+}
 
 fn is(context: &Context, args: &Args, test: fn(&View) -> bool) -> Result<Value, Fault> {
     Ok(test(&View::of(&context.budget, &args.values[0])?).into())
@@ -97,19 +103,6 @@ fn remainder(context: &Context, value: &Value, divisor: i128, rest: i128) -> Res
         Some(Num::Int(i)) => Ok((i.checked_rem_euclid(divisor) == Some(rest)).into()),
         _ => Err(fault("the test takes an integer")),
     }
-}
-
-/// Python's `islower` and `isupper`: a cased character, and none of the other case.
-fn cased(
-    context: &Context,
-    args: &Args,
-    wanted: fn(char) -> bool,
-    other: fn(char) -> bool,
-) -> Result<Value, Fault> {
-    let text = to_text(&context.budget, &args.values[0])?;
-    context.budget.read(text.len())?;
-    let s = text.as_str();
-    Ok((s.chars().any(wanted) && !s.chars().any(other)).into())
 }
 
 /// Whether `value` passes the test called `name`.

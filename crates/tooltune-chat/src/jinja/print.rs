@@ -9,6 +9,9 @@ use super::view::View;
 use crate::Number;
 use crate::value::is_python_printable;
 
+/// What printing a value costs beside its text, in bytes read.
+const NODE: usize = 64;
+
 /// `str(value)`.
 pub(super) fn to_text<'a>(budget: &Budget, value: &'a Value) -> Result<Text<'a>, Fault> {
     match View::of(budget, value)? {
@@ -24,6 +27,7 @@ pub(super) fn to_text<'a>(budget: &Budget, value: &'a Value) -> Result<Text<'a>,
 
 /// `repr(value)`; `origin` is where brackets and numbers come from.
 pub(super) fn write_repr(out: &mut Builder, value: &Value, origin: Origin) -> Result<(), Fault> {
+    out.budget().read(NODE)?;
     match View::of(out.budget(), value)? {
         View::Undefined => out.push("Undefined", origin),
         View::None => out.push("None", origin),
@@ -149,6 +153,7 @@ impl Json {
         origin: Origin,
         level: usize,
     ) -> Result<(), Fault> {
+        out.budget().read(NODE)?;
         match View::of(out.budget(), value)? {
             View::None => out.push("null", origin),
             View::Bool(b) => out.push(if b { "true" } else { "false" }, origin),

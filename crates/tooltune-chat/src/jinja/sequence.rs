@@ -14,8 +14,9 @@ use super::text::Text;
 use super::view::{View, compare, equal, iterate, undefined};
 use super::{method, predicate, strings};
 
-fn make_list(context: &Context, items: Vec<Value>) -> Result<Value, Fault> {
-    List::make(&context.budget, items, ListKind::List)
+/// A list of items that are paid for.
+fn make_list(items: Vec<Value>) -> Result<Value, Fault> {
+    List::paid(items, ListKind::List)
 }
 
 /// An attribute as filters name it: parts between dots, numbers are indexes.
@@ -103,7 +104,7 @@ pub(super) fn sort(context: &Context, args: &Args) -> Result<Value, Fault> {
     if reverse {
         pairs.reverse();
     }
-    make_list(context, pairs.into_iter().map(|(_, value)| value).collect())
+    make_list(pairs.into_iter().map(|(_, value)| value).collect())
 }
 
 pub(super) fn dict_sort(context: &Context, args: &Args) -> Result<Value, Fault> {
@@ -129,7 +130,7 @@ pub(super) fn dict_sort(context: &Context, args: &Args) -> Result<Value, Fault> 
     if reverse {
         pairs.reverse();
     }
-    make_list(context, pairs.into_iter().map(|(_, value)| value).collect())
+    make_list(pairs.into_iter().map(|(_, value)| value).collect())
 }
 
 pub(super) fn unique(context: &Context, args: &Args) -> Result<Value, Fault> {
@@ -146,7 +147,7 @@ pub(super) fn unique(context: &Context, args: &Args) -> Result<Value, Fault> {
             kept.push(pair);
         }
     }
-    make_list(context, kept.into_iter().map(|(_, value)| value).collect())
+    make_list(kept.into_iter().map(|(_, value)| value).collect())
 }
 
 pub(super) fn extreme(context: &Context, args: &Args, wanted: Ordering) -> Result<Value, Fault> {
@@ -186,12 +187,12 @@ pub(super) fn last(context: &Context, args: &Args) -> Result<Value, Fault> {
 }
 
 pub(super) fn list(context: &Context, args: &Args) -> Result<Value, Fault> {
-    make_list(context, iterate(&context.budget, &args.values[0])?)
+    make_list(iterate(&context.budget, &args.values[0])?)
 }
 
 pub(super) fn items(context: &Context, args: &Args) -> Result<Value, Fault> {
     match View::of(&context.budget, &args.values[0])? {
-        View::Undefined => make_list(context, Vec::new()),
+        View::Undefined => make_list(Vec::new()),
         View::Dict(dict) => method::items(context, dict),
         _ => Err(fault("Can only get item pairs from a mapping.")),
     }
@@ -209,7 +210,7 @@ pub(super) fn reverse(context: &Context, args: &Args) -> Result<Value, Fault> {
     }
     let mut items = iterate(budget, &args.values[0])?;
     items.reverse();
-    make_list(context, items)
+    make_list(items)
 }
 
 pub(super) fn join(context: &Context, args: &Args) -> Result<Value, Fault> {
@@ -234,21 +235,27 @@ pub(super) fn batch(context: &Context, args: &Args) -> Result<Value, Fault> {
     let batches: Result<Vec<Value>, Fault> = items
         .chunks(count)
         .map(|chunk| {
+            budget.make_items(if fill.is_some() { count } else { chunk.len() })?;
             let mut batch = chunk.to_vec();
             if let Some(fill) = &fill {
-                budget.make_items(count)?;
                 batch.resize(count, fill.clone());
             }
-            make_list(context, batch)
+            make_list(batch)
         })
         .collect();
-    make_list(context, batches?)
+    make_list(batches?)
+}
+
+/// The items; none of what is false, `none` included.
+fn some(context: &Context, value: &Value) -> Result<Vec<Value>, Fault> {
+    let is_true = View::of(&context.budget, value)?.is_true();
+    if is_true { iterate(&context.budget, value) } else { Ok(Vec::new()) }
 }
 
 /// `map(attribute=…, default=…)` and `map('filter', …)`.
 pub(super) fn map(context: &Context, args: &Args) -> Result<Value, Fault> {
     let budget = &context.budget;
-    let mut items = iterate(budget, &args.values[0])?;
+    let mut items = some(context, &args.values[0])?;
     if let Some(path) = args.get(usize::MAX, "attribute")? {
         let default = args.get(usize::MAX, "default")?;
         for value in &mut items {
@@ -257,7 +264,7 @@ pub(super) fn map(context: &Context, args: &Args) -> Result<Value, Fault> {
                 *value = default.clone();
             }
         }
-        return make_list(context, items);
+        return make_list(items);
     }
     let name = args.require(1, "filter")?;
     let name = to_text(budget, &name)?;
@@ -274,7 +281,7 @@ pub(super) fn map(context: &Context, args: &Args) -> Result<Value, Fault> {
     for name in args.named.args().map(str::to_owned).collect::<Vec<_>>() {
         args.get(usize::MAX, &name)?;
     }
-    make_list(context, items)
+    make_list(items)
 }
 
 /// `select`, `reject`, `selectattr` and `rejectattr`: the items that pass a test, or that are true.
@@ -284,7 +291,7 @@ pub(super) fn select(context: &Context, args: &Args, by_attribute: bool, keep: b
     let path = if by_attribute { Some(args.require(1, "attribute")?) } else { None };
     let test = args.values.get(first).map(|name| to_text(budget, name)).transpose()?;
     let mut kept = Vec::new();
-    for value in iterate(budget, &args.values[0])? {
+    for value in some(context, &args.values[0])? {
         let judged = match &path {
             Some(path) => attribute(budget, &value, path)?,
             None => value.clone(),
@@ -297,7 +304,7 @@ pub(super) fn select(context: &Context, args: &Args, by_attribute: bool, keep: b
             kept.push(value);
         }
     }
-    make_list(context, kept)
+    make_list(kept)
 }
 
 /// `range(…)`, of at most as many numbers as Jinja's sandbox allows.
@@ -328,5 +335,5 @@ pub(super) fn range(budget: &Budget, args: &Args) -> Result<Value, Fault> {
     }
     budget.make_items(usize::try_from(count).unwrap_or(usize::MAX))?;
     let items = (0..count.cast_signed()).map(|i| super::view::int_value(start + i * step)).collect();
-    List::make(budget, items, ListKind::List)
+    List::paid(items, ListKind::List)
 }

@@ -6,7 +6,7 @@ use minijinja::Value;
 
 use super::budget::{Budget, Fault, fault};
 use super::object::{List, ListKind};
-use super::text::{Builder, Origin, Text, slice_value};
+use super::text::{Builder, Origin, Text, slice_value, text_value};
 use crate::value::is_python_space;
 
 /// Which ends of a string.
@@ -26,7 +26,7 @@ pub(super) fn strip_range(
 ) -> Result<Range<usize>, Fault> {
     let s = text.as_str();
     let steps = chars.map_or(1, |chars| chars.len().max(1));
-    budget.read(s.len().saturating_mul(steps))?;
+    budget.read(s.len().saturating_mul(steps * 2))?;
     let strips = |c: char| chars.map_or_else(|| is_python_space(c), |chars| chars.contains(c));
     let start = if ends == Ends::End { 0 } else { s.len() - s.trim_start_matches(strips).len() };
     let end = if ends == Ends::Start { s.len() } else { s.trim_end_matches(strips).len() };
@@ -48,7 +48,7 @@ pub(super) fn parts(
     budget.make_items(ranges.len())?;
     let items: Result<Vec<Value>, Fault> =
         ranges.iter().map(|range| slice_value(budget, text, range.clone())).collect();
-    List::make(budget, items?, kind)
+    List::paid(items?, kind)
 }
 
 /// Where `part` stands in `text`, without overlaps; every character and the end where it is empty.
@@ -130,18 +130,14 @@ pub(super) fn split(
     parts(budget, text, &ranges, ListKind::List)
 }
 
-/// `str.splitlines`.
-pub(super) fn split_lines(budget: &Budget, text: &Text, keep_ends: bool) -> Result<Value, Fault> {
-    let s = text.as_str();
+/// The lines of a string as `str.splitlines` sees them, with or without what ends them.
+pub(super) fn line_ranges(budget: &Budget, s: &str, keep_ends: bool) -> Result<Vec<Range<usize>>, Fault> {
     budget.read(s.len())?;
     let mut ranges = Vec::new();
     let mut start = 0;
     let mut chars = s.char_indices().peekable();
     while let Some((at, c)) = chars.next() {
-        if !matches!(
-            c,
-            '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}'
-        ) {
+        if !is_line_break(c) {
             continue;
         }
         let mut next = at + c.len_utf8();
@@ -156,7 +152,16 @@ pub(super) fn split_lines(budget: &Budget, text: &Text, keep_ends: bool) -> Resu
     if start < s.len() {
         ranges.push(start..s.len());
     }
-    parts(budget, text, &ranges, ListKind::List)
+    Ok(ranges)
+}
+
+pub(super) fn is_line_break(c: char) -> bool {
+    matches!(c, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}')
+}
+
+/// `str.splitlines`.
+pub(super) fn split_lines(budget: &Budget, text: &Text, keep_ends: bool) -> Result<Value, Fault> {
+    parts(budget, text, &line_ranges(budget, text.as_str(), keep_ends)?, ListKind::List)
 }
 
 /// `str.replace(old, new, most)`.
@@ -212,11 +217,19 @@ pub(super) fn join(budget: &Budget, separator: &Text, texts: &[Text]) -> Result<
 }
 
 /// Writes for each character of `text` what `map` makes of it, with the origin of the character.
-pub(super) fn map_chars<I: IntoIterator<Item = char>>(
+fn map_chars<I: IntoIterator<Item = char>>(
+    budget: &Budget,
+    text: &Text,
+    map: impl FnMut(usize, char) -> I,
+) -> Result<Value, Fault> {
+    map_text(budget, text, map).map(text_value)
+}
+
+fn map_text<I: IntoIterator<Item = char>>(
     budget: &Budget,
     text: &Text,
     mut map: impl FnMut(usize, char) -> I,
-) -> Result<Value, Fault> {
+) -> Result<Text<'static>, Fault> {
     let mut out = Builder::new(budget);
     let mut mapped = String::new();
     for (part, origin) in text.parts(0..text.len()) {
@@ -230,7 +243,24 @@ pub(super) fn map_chars<I: IntoIterator<Item = char>>(
         out.push(&mapped, origin)?;
         mapped.clear();
     }
-    Ok(out.into_value())
+    Ok(out.finish())
+}
+
+/// The text as HTML; what is marked as such stays.
+pub(super) fn escape(budget: &Budget, text: &Text) -> Result<Text<'static>, Fault> {
+    let escaped = map_text(budget, text, |_, c| {
+        let entity = match c {
+            _ if text.is_markup() => "",
+            '&' => "&amp;",
+            '<' => "&lt;",
+            '>' => "&gt;",
+            '"' => "&#34;",
+            '\'' => "&#39;",
+            _ => "",
+        };
+        entity.chars().chain(entity.is_empty().then_some(c))
+    })?;
+    Ok(escaped.with_markup(true))
 }
 
 /// `str.upper`.

@@ -33,7 +33,8 @@ use crate::{ChatTemplate, Conversation, Error, Message, Segment, SegmentContent}
 /// variables.
 ///
 /// What differs from transformers: `include`, `import`, `extends`, `block`, `autoescape` and names beyond ASCII are
-/// refused when the template is read; so are filters and tests that no chat template needs (`random`, `xmlattr`).
+/// refused when the template is read. Filters and tests that no chat template needs (`random`, `xmlattr`) are
+/// errors where they are reached.
 /// Filters that give generators in Jinja give lists. Integers are exact to 128 bits, and refused where a
 /// calculation goes beyond. `continue` and `break` leave nothing but `if` blocks.
 pub struct JinjaTemplate {

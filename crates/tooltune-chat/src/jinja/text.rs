@@ -103,23 +103,25 @@ pub(super) struct Run {
 pub(super) struct Text<'a> {
     text: Cow<'a, str>,
     runs: Cow<'a, [Run]>,
+    /// Marked as HTML by the filters `safe` and `escape`: what is added to it is escaped.
+    markup: bool,
 }
 
 impl<'a> Text<'a> {
     /// Text that the template wrote.
     pub(super) fn template(text: &'a str) -> Self {
-        Self { text: Cow::Borrowed(text), runs: Cow::Borrowed(&[]) }
+        Self { text: Cow::Borrowed(text), runs: Cow::Borrowed(&[]), markup: false }
     }
 
     /// Text of one origin.
     pub(super) fn owned(text: String, origin: Origin) -> Text<'static> {
         let runs = if text.is_empty() { Vec::new() } else { vec![Run { end: text.len(), origin }] };
-        Text { text: Cow::Owned(text), runs: Cow::Owned(runs) }
+        Text { text: Cow::Owned(text), runs: Cow::Owned(runs), markup: false }
     }
 
     /// The same text without a copy.
     pub(super) fn borrowed(&self) -> Text<'_> {
-        Text { text: Cow::Borrowed(&self.text), runs: Cow::Borrowed(&self.runs) }
+        Text { text: Cow::Borrowed(&self.text), runs: Cow::Borrowed(&self.runs), markup: self.markup }
     }
 
     /// Reads what [`Text::encode`] wrote.
@@ -161,7 +163,16 @@ impl<'a> Text<'a> {
     }
 
     pub(super) fn into_owned(self) -> Text<'static> {
-        Text { text: Cow::Owned(self.text.into_owned()), runs: Cow::Owned(self.runs.into_owned()) }
+        let (text, runs) = (self.text.into_owned(), self.runs.into_owned());
+        Text { text: Cow::Owned(text), runs: Cow::Owned(runs), markup: self.markup }
+    }
+
+    pub(super) fn is_markup(&self) -> bool {
+        self.markup
+    }
+
+    pub(super) fn with_markup(self, markup: bool) -> Self {
+        Self { markup, ..self }
     }
 
     pub(super) fn as_str(&self) -> &str {
@@ -240,7 +251,7 @@ impl<'b> Builder<'b> {
     }
 
     pub(super) fn finish(self) -> Text<'static> {
-        Text { text: Cow::Owned(self.text), runs: Cow::Owned(self.runs) }
+        Text { text: Cow::Owned(self.text), runs: Cow::Owned(self.runs), markup: false }
     }
 
     /// The text as a value: minijinja's own string where all of it is the template's.
@@ -251,7 +262,7 @@ impl<'b> Builder<'b> {
 
 /// The text as a value: minijinja's own string where all of it is the template's.
 pub(super) fn text_value(text: Text<'static>) -> Value {
-    if text.runs.iter().all(|run| run.origin == Origin::TEMPLATE) {
+    if !text.markup && text.runs.iter().all(|run| run.origin == Origin::TEMPLATE) {
         Value::from(text.text.into_owned())
     } else {
         Value::from_dyn_object(Arc::new(TextObject(text)))

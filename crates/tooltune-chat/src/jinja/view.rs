@@ -187,9 +187,12 @@ pub(super) fn key_of(budget: &Budget, value: &Value) -> Result<Key, Fault> {
     }
 }
 
+/// What one comparison costs, in bytes read.
+const COMPARISON: usize = 32;
+
 /// Python's `==`.
 pub(super) fn equal(budget: &Budget, a: &Value, b: &Value) -> Result<bool, Fault> {
-    budget.read(16)?;
+    budget.read(COMPARISON)?;
     let (a, b) = (View::of(budget, a)?, View::of(budget, b)?);
     if let (Some(a), Some(b)) = (a.number(), b.number()) {
         return Ok(a.compare(b) == Some(Ordering::Equal));
@@ -224,7 +227,7 @@ pub(super) fn equal(budget: &Budget, a: &Value, b: &Value) -> Result<bool, Fault
 
 /// Python's order; `None` where a float is not a number.
 pub(super) fn compare(budget: &Budget, a: &Value, b: &Value) -> Result<Option<Ordering>, Fault> {
-    budget.read(16)?;
+    budget.read(COMPARISON)?;
     let (left, right) = (View::of(budget, a)?, View::of(budget, b)?);
     if let (Some(a), Some(b)) = (left.number(), right.number()) {
         return Ok(a.compare(b));
