@@ -73,6 +73,10 @@ pub enum Error {
     /// A JSON text or Python literal that cannot be read.
     #[error(transparent)]
     Json(#[from] JsonError),
+    /// A model folder's own template that cannot be read or rendered.
+    #[cfg(feature = "jinja")]
+    #[error(transparent)]
+    Jinja(#[from] crate::JinjaError),
     /// The tokenizer lacks a control token.
     #[error("the tokenizer has no control token {token:?}; is it the tokenizer of this model?")]
     MissingControl {

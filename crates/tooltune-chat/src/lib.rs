@@ -10,8 +10,8 @@
 //! In the other direction a [`ToolCallFormat`] reads the calls out of what a model wrote. It never fails and never
 //! evaluates anything: it reports what it repaired and what it gave up.
 //!
-//! What it is not: no tensors, no model, no network, and no Jinja interpreter. The templates are Rust, checked
-//! against the originals.
+//! What it is not: no tensors, no model, no network. The templates are Rust, checked against the originals; the
+//! Jinja template of a model's own folder is read with the feature `jinja` only.
 //!
 //! ```
 //! use tooltune_chat::{
@@ -52,6 +52,7 @@
 //! | `segment`, `encode`, `token_counts` | [`Segment`], [`SegmentKind`], [`encode`], [`EncodedChat`], [`TokensByKind`] |
 //! | `template` | [`ChatTemplate`]: [`Gemma2`], [`Gemma2Tools`], [`Course`], [`MistralInstruct`], [`ChatMl`], [`Llama31Template`], [`FunctionGemmaTemplate`]; [`template_by_name`]; [`LossWeights`] |
 //! | `format` | [`ToolCallFormat`]: [`Hermes`] in two dialects, [`Mistral`] in two generations, [`Llama31`], [`Pythonic`], [`FunctionGemma`], [`OpenAi`]; [`format_by_name`]; [`Parsed`], [`Diagnostic`], [`StreamParser`] |
+//! | `jinja` (feature) | `JinjaTemplate`: a model folder's own chat template |
 //! | `tokenizer` | [`TextTokenizer`]: [`HfTokenizer`], [`ByteTokenizer`] |
 //! | `tokens` | [`ToolTokenStrategy`]: [`PlainText`], [`Reserved`], [`Added`]; [`TokenizerFiles`], [`RowInit`] |
 //! | `typed` | [`ToolCall::arguments_as`]; `ToolDefinition::from_type` (feature `schemars`) |
@@ -62,6 +63,8 @@ mod conversation;
 mod encode;
 mod error;
 mod format;
+#[cfg(feature = "jinja")]
+mod jinja;
 mod message;
 mod read;
 mod role;
@@ -84,6 +87,8 @@ pub use format::{
     MistralGeneration, OpenAi, ParseEvent, ParseStatus, Parsed, Pythonic, Severity, StreamParser,
     ToolCallFormat, format_by_name,
 };
+#[cfg(feature = "jinja")]
+pub use jinja::{JinjaDate, JinjaError, JinjaLimits, JinjaOptions, JinjaTemplate, TurnSpans};
 pub use message::Message;
 pub use read::{
     LineProblem, MessageProblem, ReadMode, ReadOptions, ReadReport, read_jsonl, read_jsonl_with_report,

@@ -1,7 +1,7 @@
 //! Character classes as Python defines them.
 
 /// `str.isspace` of one character: Unicode white space, and the separators U+001C to U+001F.
-fn is_python_space(c: char) -> bool {
+pub(crate) fn is_python_space(c: char) -> bool {
     c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c)
 }
 
@@ -12,7 +12,7 @@ pub(crate) fn python_strip(text: &str) -> &str {
 
 /// `str.isprintable` of one character, which decides whether `repr` escapes it: neither a control, format,
 /// surrogate, private-use or unassigned character, nor a separator other than the space.
-pub(super) fn is_python_printable(c: char) -> bool {
+pub(crate) fn is_python_printable(c: char) -> bool {
     if c.is_ascii() {
         return !c.is_ascii_control();
     }

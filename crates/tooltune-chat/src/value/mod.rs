@@ -22,6 +22,8 @@ pub use number::Number;
 pub use object::Object;
 
 pub(crate) use chars::python_strip;
+#[cfg(feature = "jinja")]
+pub(crate) use chars::{is_python_printable, is_python_space};
 
 /// A JSON value.
 ///
