@@ -12,11 +12,11 @@ use std::sync::Arc;
 
 use clap::Parser;
 use tooltune::chat::{
-    Conversation, FORMAT_NAMES, ReadOptions, TEMPLATE_NAMES, ToolCallFormat, format_by_name, read_jsonl,
-    segments_to_text, template_by_name,
+    FORMAT_NAMES, ReadOptions, TEMPLATE_NAMES, ToolCallFormat, format_by_name, read_jsonl, segments_to_text,
+    template_by_name,
 };
 use tooltune_examples::cli::exit_code;
-use tooltune_examples::sample::sample;
+use tooltune_examples::sample::{in_all_templates, sample};
 
 /// Print a conversation with tools as a model sees it.
 #[derive(Parser)]
@@ -44,24 +44,11 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let format: Option<Arc<dyn ToolCallFormat>> =
         args.format.as_deref().and_then(format_by_name).map(Arc::from);
     match &args.template {
-        Some(name) => println!("{}", text(name, format, &conversation)?),
-        None => {
-            for name in TEMPLATE_NAMES {
-                match text(name, format.clone(), &conversation) {
-                    Ok(text) => println!("### {name}\n\n```text\n{text}\n```\n"),
-                    Err(error) => println!("### {name}\n\n{error}\n"),
-                }
-            }
+        Some(name) => {
+            let template = template_by_name(name, format).ok_or("there is no such template")?;
+            println!("{}", segments_to_text(&template.render(&conversation, false)?));
         }
+        None => print!("{}", in_all_templates(&conversation, format.as_ref())),
     }
     Ok(())
-}
-
-fn text(
-    name: &str,
-    format: Option<Arc<dyn ToolCallFormat>>,
-    conversation: &Conversation,
-) -> Result<String, Box<dyn Error>> {
-    let template = template_by_name(name, format).ok_or("there is no such template")?;
-    Ok(segments_to_text(&template.render(conversation, false)?))
 }

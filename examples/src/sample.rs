@@ -1,11 +1,14 @@
 //! A small conversation with a tool, for showing formats.
 
-use tooltune::chat::{Conversation, Message, Object, ToolCall, ToolDefinition, Value};
+use std::fmt::Write;
+use std::sync::Arc;
+
+use tooltune::chat::{
+    Conversation, Message, Object, TEMPLATE_NAMES, ToolCall, ToolCallFormat, ToolDefinition, Value,
+    segments_to_text, template_by_name,
+};
 
 /// A question, a call, its result and the answer. The ids suit every template: Mistral's want nine letters or digits.
-///
-/// # Panics
-/// Never: the schema is valid.
 pub fn sample() -> Conversation {
     let property =
         |kind: &str| Value::from([("type".to_owned(), Value::from(kind))].into_iter().collect::<Object>());
@@ -32,4 +35,22 @@ pub fn sample() -> Conversation {
             Message::assistant("Up to 21.5 degrees."),
         ],
     )
+}
+
+/// The conversation in every template, as Markdown; where a template cannot express it, why not.
+pub fn in_all_templates(conversation: &Conversation, format: Option<&Arc<dyn ToolCallFormat>>) -> String {
+    let mut out = String::new();
+    for name in TEMPLATE_NAMES {
+        let rendered =
+            template_by_name(name, format.cloned()).map(|template| template.render(conversation, false));
+        // Writing to a string does not fail.
+        let _ = match rendered {
+            Some(Ok(segments)) => {
+                write!(out, "### {name}\n\n```text\n{}\n```\n\n", segments_to_text(&segments))
+            }
+            Some(Err(error)) => write!(out, "### {name}\n\nNot to be expressed: {error}\n\n"),
+            None => Ok(()),
+        };
+    }
+    out
 }
