@@ -1,12 +1,11 @@
 //! From a conversation to ids and a loss mask, and from generated text to calls; one thread. Throughput is in tokens, and in bytes of text.
-use std::fmt::Write;
 use std::hint::black_box;
 use std::path::Path;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tooltune::chat::{
-    ByteTokenizer, ChatTemplate, Conversation, Gemma2Tools, Hermes, HfTokenizer, Message, Object,
-    TextTokenizer, ToolCall, ToolCallFormat, ToolDefinition, Value, encode,
+    ByteTokenizer, ChatTemplate, Conversation, FORMAT_NAMES, Gemma2Tools, HfTokenizer, Message, Object,
+    TextTokenizer, ToolCall, ToolDefinition, Value, encode, format_by_name,
 };
 use tooltune_benches::group;
 
@@ -58,23 +57,67 @@ fn render_and_encode(criterion: &mut Criterion) {
     group.finish();
 }
 
-fn parse(criterion: &mut Criterion) {
-    let mut text = String::from("<think>The user wants the weather.</think>");
-    for city in ["Paris", "Oslo", "Lima", "Kyiv"] {
-        let _ = write!(
-            text,
-            "<tool_call>\n{{\"name\": \"get_weather\", \"arguments\": {{\"city\": \"{city}\", \"days\": 3}}}}\n</tool_call>\n"
-        );
-    }
-    let format = Hermes::json();
-    assert_eq!(format.parse(&text).calls.len(), 4);
-    let mut group = group(criterion, "chat/parse_hermes");
-    group.throughput(Throughput::Bytes(text.len() as u64));
-    group.bench_function(format!("4_calls_{}_bytes", text.len()), |b| {
-        b.iter(|| format.parse(black_box(&text)))
+/// All threads at once, each with conversations of its own.
+fn render_and_encode_threaded(criterion: &mut Criterion) {
+    const PER_THREAD: usize = 64;
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let (conversation, template) = (conversation(), Gemma2Tools::default());
+    let tokenizer = HfTokenizer::from_file(Path::new(TOKENIZER)).expect("the tokenizer of the test data");
+    let run = || {
+        let segments = template.render(black_box(&conversation), false).expect("renders");
+        black_box(encode(&segments, &tokenizer).expect("encodes")).len()
+    };
+    let mut group = group(criterion, "chat/render_encode_mask_all_threads");
+    group.throughput(Throughput::Elements((threads * PER_THREAD) as u64));
+    group.bench_function(format!("subword_{threads}_threads_conversations"), |b| {
+        b.iter(|| {
+            std::thread::scope(|scope| {
+                for _ in 0..threads {
+                    scope.spawn(|| (0..PER_THREAD).map(|_| run()).sum::<usize>());
+                }
+            });
+        });
     });
     group.finish();
 }
 
-criterion_group!(benches, render_and_encode, parse);
+/// The same four calls in every format, with thinking before them.
+fn parse(criterion: &mut Criterion) {
+    let call = |city: &&str| {
+        let mut arguments = Object::new();
+        arguments.insert("city", *city);
+        arguments.insert("days", 3);
+        ToolCall { id: Some("a1B2c3D4e".to_owned()), ..ToolCall::new("get_weather", arguments) }
+    };
+    let calls: Vec<ToolCall> = ["Paris", "Oslo", "Lima", "Kyiv"].iter().map(call).collect();
+    let mut group = group(criterion, "chat/parse");
+    for name in FORMAT_NAMES {
+        let format = format_by_name(name).expect("a known name");
+        let mut text = String::new();
+        for piece in format.write_calls(&calls) {
+            text.push_str(piece.content.as_str());
+        }
+        assert_eq!(format.parse(&text).calls.len(), calls.len(), "{name}");
+        group.throughput(Throughput::Bytes(text.len() as u64));
+        let bytes = text.len();
+        group.bench_function(format!("{name}_4_calls_{bytes}_bytes"), |b| {
+            b.iter(|| format.parse(black_box(&text)))
+        });
+        // As tokens arrive: a few bytes at a time.
+        let chunks: Vec<&str> =
+            text.as_bytes().chunks(4).map(|c| std::str::from_utf8(c).expect("ASCII")).collect();
+        group.bench_function(format!("{name}_4_calls_{bytes}_bytes_streamed"), |b| {
+            b.iter(|| {
+                let mut parser = format.stream();
+                for chunk in &chunks {
+                    black_box(parser.push(chunk));
+                }
+                parser.finish()
+            })
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, render_and_encode, render_and_encode_threaded, parse);
 criterion_main!(benches);

@@ -39,7 +39,7 @@ impl Parser<'_> {
                 } else {
                     self.expressions(true)?
                 };
-                self.expect(")")?;
+                self.require(")")?;
                 Ok(Code { simple: false, ..code })
             }
             Some(TokenKind::Op("[")) => {
@@ -49,7 +49,7 @@ impl Parser<'_> {
             Some(TokenKind::Op("{")) => {
                 let pairs = self.items("}", |parser, items| {
                     parser.one(items)?;
-                    parser.expect(":")?;
+                    parser.require(":")?;
                     parser.one(items)
                 })?;
                 self.operator(Code::constant("0".to_owned()), "dict", &pairs)
@@ -76,7 +76,7 @@ impl Parser<'_> {
         while !self.skip(close) {
             item(self, &mut items)?;
             if !self.peek_is(close) {
-                self.expect(",")?;
+                self.require(",")?;
             }
         }
         Ok(items)
@@ -160,7 +160,7 @@ impl Parser<'_> {
 
     /// The arguments of a call, with the brackets, as text and height.
     fn arguments(&mut self) -> Result<(String, usize), JinjaError> {
-        self.expect("(")?;
+        self.require("(")?;
         let mut texts = Vec::new();
         let (mut height, mut named) = (0, false);
         while !self.skip(")") {
@@ -169,7 +169,7 @@ impl Parser<'_> {
             let mut text = String::new();
             if is_named {
                 text = format!("{}=", self.name()?);
-                self.expect("=")?;
+                self.require("=")?;
             } else if named {
                 return Err(self.error("a positional argument after a named one"));
             }
@@ -178,7 +178,7 @@ impl Parser<'_> {
             height = height.max(code.height);
             texts.push(text + &code.text);
             if !self.peek_is(")") {
-                self.expect(",")?;
+                self.require(",")?;
             }
         }
         Ok((texts.join(", "), height))

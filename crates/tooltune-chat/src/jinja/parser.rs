@@ -96,7 +96,7 @@ impl<'t> Parser<'t> {
         found
     }
 
-    pub(super) fn expect(&mut self, operator: &str) -> Result<(), JinjaError> {
+    pub(super) fn require(&mut self, operator: &str) -> Result<(), JinjaError> {
         if self.skip(operator) { Ok(()) } else { Err(self.error(format!("expected '{operator}'"))) }
     }
 

@@ -198,7 +198,7 @@ impl Writer {
     fn set(&mut self, parser: &mut Parser) -> Result<(), JinjaError> {
         if parser.peek_is("(") {
             let targets = target(parser)?;
-            parser.expect("=")?;
+            parser.require("=")?;
             let value = parser.expressions(true)?;
             self.tag(&format!("set {targets} = {}", value.text));
             return Ok(());
@@ -271,7 +271,7 @@ impl Writer {
         let mut body = "with".to_owned();
         while !parser.at_end() {
             let name = parser.target_name()?;
-            parser.expect("=")?;
+            parser.require("=")?;
             let value = parser.expression(true)?;
             let separator = if body == "with" { ' ' } else { ',' };
             body.push_str(&format!("{separator}{name} = {}", value.text));
@@ -317,7 +317,7 @@ fn target(parser: &mut Parser) -> Result<String, JinjaError> {
         names.push_str(&format!(", {}", parser.target_name()?));
     }
     if bracket {
-        parser.expect(")")?;
+        parser.require(")")?;
     }
     Ok(names)
 }
@@ -325,7 +325,7 @@ fn target(parser: &mut Parser) -> Result<String, JinjaError> {
 /// The parameters of a macro, with their defaults.
 fn parameters(parser: &mut Parser) -> Result<String, JinjaError> {
     let mut parameters = Vec::new();
-    parser.expect("(")?;
+    parser.require("(")?;
     while !parser.skip(")") {
         let mut parameter = parser.target_name()?.to_owned();
         if parser.skip("=") {
@@ -333,7 +333,7 @@ fn parameters(parser: &mut Parser) -> Result<String, JinjaError> {
         }
         parameters.push(parameter);
         if !parser.peek_is(")") {
-            parser.expect(",")?;
+            parser.require(",")?;
         }
     }
     Ok(parameters.join(", "))
