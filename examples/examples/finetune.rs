@@ -287,7 +287,7 @@ fn embedded_job(args: &Args) -> Result<Job, Box<dyn Error>> {
 }
 
 /// Generated conversations to train on: one epoch takes about two minutes on two cores.
-const EMBEDDED_SAMPLES: usize = 10_000;
+const EMBEDDED_SAMPLES: usize = 8_000;
 
 /// A checkpoint and a file.
 fn real_job(args: &Args, model: &Path, data: &Path) -> Result<Job, Box<dyn Error>> {
