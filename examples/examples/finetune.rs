@@ -18,7 +18,7 @@ use std::time::Instant;
 use burn::module::Module;
 use clap::Parser;
 use tooltune::chat::Conversation;
-use tooltune::eval::{Comparison, Scorecard};
+use tooltune::eval::Record;
 use tooltune::gemma2::Gemma2;
 use tooltune::lora::{AdapterWeights, LoraConfig, LoraLinear, attach, trainable_parameters};
 use tooltune::sft::trainer::{Callbacks, select_trainable};
@@ -33,7 +33,9 @@ use tooltune_examples::input::{Pretrained, embedded_base};
 use tooltune_examples::plot::loss_curve;
 use tooltune_examples::progress::{History, Progress};
 use tooltune_examples::rescue::Rescue;
-use tooltune_examples::scoring::{Question, ScoringConfig, answerable, questions, score};
+use tooltune_examples::results::{write, write_results};
+use tooltune_examples::rules::{Judged, Rules};
+use tooltune_examples::scoring::{Question, ScoringConfig, answer, answerable, questions};
 use tooltune_examples::synthetic::{CallingData, Split};
 
 /// Fine-tune Gemma-2 for function calling with LoRA, and evaluate it before and after.
@@ -42,7 +44,8 @@ use tooltune_examples::synthetic::{CallingData, Split};
 /// either `conversations` or `messages` in the layout of the agents course (tools and calls as Python literals in the text), or
 /// `messages` and `tools` as OpenAI's API has them.
 ///
-/// Writes adapter/ (PEFT), report.md, report.json, metrics.jsonl and loss.svg to the output folder.
+/// Writes adapter/ (PEFT), report.md, report.json, report.html, scorecard.json, predictions.jsonl, failures.jsonl, metrics.jsonl and
+/// loss.svg to the output folder.
 #[derive(Parser)]
 struct Args {
     /// A save_pretrained folder: config.json, *.safetensors, tokenizer.json.
@@ -98,6 +101,9 @@ struct Args {
     /// Prompts to evaluate on, per held-out set; 0 skips the evaluation by generation.
     #[arg(long)]
     eval_limit: Option<usize>,
+    /// Also evaluate the answers to tool results.
+    #[arg(long)]
+    answers: bool,
     /// Tokens that the model may write in the evaluation.
     #[arg(long, default_value_t = 96)]
     max_new_tokens: usize,
@@ -141,7 +147,14 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let mut asked: Vec<Question> = Vec::new();
     let mut held_out_samples = Vec::new();
     for (group, conversations) in &job.held_out {
-        asked.extend(questions(group, conversations, job.eval_limit, &job.dialect, &tokenizer)?);
+        asked.extend(questions(
+            group,
+            conversations,
+            job.eval_limit,
+            args.answers,
+            &job.dialect,
+            &tokenizer,
+        )?);
         held_out_samples.extend(encode_all(&job.dialect, conversations, &tokenizer)?);
     }
     let asked = answerable(asked, training.max_length);
@@ -187,10 +200,14 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         summary.eval_loss.map_or_else(String::new, |loss| format!(", held-out loss {loss:.4}")),
     );
     if let (Some(before), Some(after)) = (before, after) {
-        let comparison = Comparison::new(&before, &after)?;
+        let (before, (after, records)) = (before.0.card, after);
+        let comparison = Rules::default().compare(&before, &after.card)?;
         println!("{}", comparison.to_terminal());
+        print!("{}", after.advice());
         report.push_str(&comparison.to_markdown());
         write(&args.out.join("report.json"), &comparison.to_json()?)?;
+        let title = format!("Fine-tuning of {}", job.base.display());
+        write_results(&args.out, &title, &after, &records, Some((&before, &comparison)), None)?;
     }
     write(&args.out.join("report.md"), &report)?;
     finish(args, &job, start);
@@ -203,33 +220,29 @@ fn evaluate(
     tokenizer: &tooltune::chat::HfTokenizer,
     job: &Job,
     asked: &[Question],
-) -> Result<Option<Scorecard>, Box<dyn Error>> {
+) -> Result<Option<(Judged, Vec<Record>)>, Box<dyn Error>> {
     if asked.is_empty() {
         eprintln!("no held-out prompts: nothing is evaluated {when} training");
         return Ok(None);
     }
     let start = Instant::now();
-    let (card, records) = score(&adapted.valid(), tokenizer, &job.dialect, asked, job.scoring)?;
+    let records = answer(&adapted.valid(), tokenizer, &job.dialect, asked, job.scoring)?;
     eprintln!(
         "evaluated {} prompts {when} training in {:.0} s; for example",
         asked.len(),
         start.elapsed().as_secs_f64()
     );
-    if let (Some(record), Some(question)) = (records.first(), asked.first()) {
-        eprintln!("  user:  {}", tooltune_examples::scoring::last_user(question).trim());
+    if let Some(record) = records.first() {
+        eprintln!("  user:  {}", record.request().unwrap_or_default().trim());
         eprintln!("  model: {}", record.response.text.trim().replace('\n', " "));
     }
-    Ok(Some(card))
-}
-
-fn write(path: &Path, text: &str) -> Result<(), String> {
-    fs::write(path, text).map_err(|e| format!("{}: {e}", path.display()))
+    Ok(Some((Rules::default().judge(&records), records)))
 }
 
 fn finish(args: &Args, job: &Job, start: Instant) {
     let out = args.out.display();
     println!(
-        "wrote {out}/adapter (PEFT), report.md, metrics.jsonl and loss.svg in {:.0} s",
+        "wrote {out}/adapter (PEFT), report.html, report.md, metrics.jsonl and loss.svg in {:.0} s",
         start.elapsed().as_secs_f64()
     );
     println!("next:");

@@ -2,6 +2,7 @@
 #![recursion_limit = "256"]
 
 pub mod backend;
+pub mod case;
 pub mod cli;
 pub mod custom_loop;
 pub mod dialect;
@@ -10,5 +11,7 @@ pub mod plot;
 pub mod predictions;
 pub mod progress;
 pub mod rescue;
+pub mod results;
+pub mod rules;
 pub mod scoring;
 pub mod synthetic;

@@ -6,28 +6,26 @@ use std::path::Path;
 use tooltune::chat::{Object, ToolCall, Value};
 use tooltune::eval::Record;
 
-use crate::scoring::{Question, last_user};
-
 /// Writes `{"id", "group", "tools", "user", "gold", "text", "calls", "stopped"}` for every question.
 ///
 /// # Errors
 /// When the file cannot be written.
-pub fn write_predictions(path: &Path, questions: &[Question], records: &[Record]) -> Result<(), String> {
+pub fn write_predictions(path: &Path, records: &[Record]) -> Result<(), String> {
     let mut text = String::new();
-    for (question, record) in questions.iter().zip(records) {
-        text.push_str(&line(question, record).to_json());
+    for record in records {
+        text.push_str(&line(record).to_json());
         text.push('\n');
     }
     fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
 }
 
-fn line(question: &Question, record: &Record) -> Value {
+fn line(record: &Record) -> Value {
     let calls = |calls: &[ToolCall]| Value::Array(calls.iter().map(ToolCall::to_value).collect());
     let mut line = Object::new();
     line.insert("id", record.id.as_str());
     line.insert("group", record.group.as_str());
     line.insert("tools", Value::Array(record.tools.iter().map(|tool| tool.name.as_str().into()).collect()));
-    line.insert("user", last_user(question));
+    line.insert("user", record.request().unwrap_or_default());
     line.insert("gold", calls(&record.gold));
     line.insert("text", record.response.text.as_str());
     line.insert("calls", calls(&record.response.parsed.calls));
