@@ -21,14 +21,15 @@ use tooltune::chat::Conversation;
 use tooltune::eval::Record;
 use tooltune::gemma2::Gemma2;
 use tooltune::lora::{AdapterWeights, LoraConfig, LoraLinear, attach, trainable_parameters};
-use tooltune::sft::trainer::{Callbacks, select_trainable};
+use tooltune::sft::trainer::select_trainable;
 use tooltune::sft::{
-    BatchSize, GradientGuard, MetricsFile, OptimizerConfig, ScheduleConfig, SchedulerType, TrainingConfig,
-    train,
+    BatchSize, GradientGuard, MetricsFile, OptimizerConfig, ScheduleConfig, SchedulerType, TrainerCallback,
+    TrainingConfig, train,
 };
 use tooltune_examples::backend::Compute;
 use tooltune_examples::cli::exit_code;
 use tooltune_examples::dialect::{Choice, Dialect, Preset, Schema, encode_all};
+use tooltune_examples::generation_eval::{EvaluateByGeneration, split_evenly};
 use tooltune_examples::input::{Pretrained, embedded_base};
 use tooltune_examples::plot::loss_curve;
 use tooltune_examples::progress::{History, Progress};
@@ -101,6 +102,17 @@ struct Args {
     /// Prompts to evaluate on, per held-out set; 0 skips the evaluation by generation.
     #[arg(long)]
     eval_limit: Option<usize>,
+    /// Evaluates by generation every so many steps and after the last, logs to evaluations.jsonl, and keeps the best adapter in
+    /// adapter-best/.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    eval_steps: Option<u32>,
+    /// Held-out prompts for --eval-steps, spread over the sets.
+    #[arg(long, default_value_t = 50)]
+    eval_subset: usize,
+    /// The best adapter of --eval-steps becomes adapter/. It is chosen by at most half of the held-out prompts, and the report is about
+    /// the others: to report what one has chosen by would flatter.
+    #[arg(long, requires = "eval_steps")]
+    keep_best: bool,
     /// Also evaluate the answers to tool results.
     #[arg(long)]
     answers: bool,
@@ -158,6 +170,7 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         held_out_samples.extend(encode_all(&job.dialect, conversations, &tokenizer)?);
     }
     let asked = answerable(asked, training.max_length);
+    let (watched, asked) = watched(args, asked)?;
     let adapted = attach(model, &job.lora, args.seed)?;
     let parameters = adapted.num_params();
     let trainable: usize = AdapterWeights::of(&adapted, &job.lora)
@@ -181,16 +194,40 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let mut guard =
         GradientGuard::new(trainable_parameters(&adapted), |name| name.ends_with("lora_B.weight"));
     let mut rescue = Rescue::new(&args.out, &job.lora);
-    let callbacks: &mut Callbacks<'_, _> =
-        &mut [&mut rescue, &mut guard, &mut metrics, &mut history, &mut progress];
-    let (adapted, summary) = train(adapted, &samples, &held_out_samples, &training, callbacks)?;
+    let mut generation = match args.eval_steps {
+        Some(every) => Some(EvaluateByGeneration::new(
+            every as usize,
+            watched,
+            job.scoring,
+            (&tokenizer, &job.dialect),
+            &job.lora,
+            &args.out,
+            progress.printer(),
+        )?),
+        None => None,
+    };
+    let mut callbacks: Vec<&mut dyn TrainerCallback<_>> =
+        vec![&mut rescue, &mut guard, &mut metrics, &mut history, &mut progress];
+    if let Some(generation) = &mut generation {
+        callbacks.push(generation);
+    }
+    let (last, summary) = train(adapted, &samples, &held_out_samples, &training, &mut callbacks)?;
+    let best = generation.and_then(EvaluateByGeneration::into_best);
+    let (adapted, chosen) = match best {
+        Some(best) if args.keep_best => {
+            let chosen =
+                format!(" The adapter is that of step {}: {} of {} right.", best.step, best.right, best.of);
+            (best.model, chosen)
+        }
+        _ => (last, String::new()),
+    };
     let after = evaluate("after", &adapted, &tokenizer, &job, &asked)?;
 
     AdapterWeights::of(&adapted, &job.lora).save(args.out.join("adapter"))?;
     job.dialect.save(&args.out.join("adapter"))?;
     loss_curve(&args.out.join("loss.svg"), &history.0)?;
     let mut report = format!(
-        "# Fine-tuning of {}\n\n{} steps over {} samples, {} tokens, {:.0} s in all. Training loss {:.4}{}.\n\n",
+        "# Fine-tuning of {}\n\n{} steps over {} samples, {} tokens, {:.0} s in all. Training loss {:.4}{}.{chosen}\n\n",
         job.base.display(),
         summary.steps,
         samples.len(),
@@ -212,6 +249,23 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     write(&args.out.join("report.md"), &report)?;
     finish(args, &job, start);
     Ok(())
+}
+
+/// Questions for --eval-steps, and for before and after.
+fn watched(args: &Args, asked: Vec<Question>) -> Result<(Vec<Question>, Vec<Question>), Box<dyn Error>> {
+    if args.eval_steps.is_none() {
+        return Ok((Vec::new(), asked));
+    }
+    let most = if args.keep_best { asked.len() / 2 } else { asked.len() };
+    let count = args.eval_subset.min(most);
+    if count == 0 {
+        return Err(
+            "--eval-steps needs held-out prompts: see --eval-data, --eval-limit and --eval-subset".into()
+        );
+    }
+    let all = asked.clone();
+    let (watched, others) = split_evenly(asked, count);
+    Ok((watched, if args.keep_best { others } else { all }))
 }
 
 fn evaluate(

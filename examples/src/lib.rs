@@ -6,6 +6,7 @@ pub mod case;
 pub mod cli;
 pub mod custom_loop;
 pub mod dialect;
+pub mod generation_eval;
 pub mod input;
 pub mod plot;
 pub mod predictions;
