@@ -18,22 +18,25 @@ use std::time::Instant;
 use burn::module::Module;
 use clap::Parser;
 use tooltune::chat::Conversation;
-use tooltune::eval::{Comparison, Scorecard};
+use tooltune::eval::Record;
 use tooltune::gemma2::Gemma2;
 use tooltune::lora::{AdapterWeights, LoraConfig, LoraLinear, attach, trainable_parameters};
-use tooltune::sft::trainer::{Callbacks, select_trainable};
+use tooltune::sft::trainer::select_trainable;
 use tooltune::sft::{
-    BatchSize, GradientGuard, MetricsFile, OptimizerConfig, ScheduleConfig, SchedulerType, TrainingConfig,
-    train,
+    BatchSize, GradientGuard, MetricsFile, OptimizerConfig, ScheduleConfig, SchedulerType, TrainerCallback,
+    TrainingConfig, train,
 };
 use tooltune_examples::backend::Compute;
 use tooltune_examples::cli::exit_code;
 use tooltune_examples::dialect::{Choice, Dialect, Preset, Schema, encode_all};
+use tooltune_examples::generation_eval::{EvaluateByGeneration, split_evenly};
 use tooltune_examples::input::{Pretrained, embedded_base};
 use tooltune_examples::plot::loss_curve;
 use tooltune_examples::progress::{History, Progress};
 use tooltune_examples::rescue::Rescue;
-use tooltune_examples::scoring::{Question, ScoringConfig, answerable, questions, score};
+use tooltune_examples::results::{write, write_results};
+use tooltune_examples::rules::{Judged, Rules};
+use tooltune_examples::scoring::{Question, ScoringConfig, answer, answerable, questions};
 use tooltune_examples::synthetic::{CallingData, Split};
 
 /// Fine-tune Gemma-2 for function calling with LoRA, and evaluate it before and after.
@@ -42,7 +45,8 @@ use tooltune_examples::synthetic::{CallingData, Split};
 /// either `conversations` or `messages` in the layout of the agents course (tools and calls as Python literals in the text), or
 /// `messages` and `tools` as OpenAI's API has them.
 ///
-/// Writes adapter/ (PEFT), report.md, report.json, metrics.jsonl and loss.svg to the output folder.
+/// Writes adapter/ (PEFT), report.md, report.json, report.html, scorecard.json, predictions.jsonl, failures.jsonl, metrics.jsonl and
+/// loss.svg to the output folder.
 #[derive(Parser)]
 struct Args {
     /// A save_pretrained folder: config.json, *.safetensors, tokenizer.json.
@@ -98,6 +102,20 @@ struct Args {
     /// Prompts to evaluate on, per held-out set; 0 skips the evaluation by generation.
     #[arg(long)]
     eval_limit: Option<usize>,
+    /// Evaluates by generation every so many steps and after the last, logs to evaluations.jsonl, and keeps the best adapter in
+    /// adapter-best/.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    eval_steps: Option<u32>,
+    /// Held-out prompts for --eval-steps, spread over the sets.
+    #[arg(long, default_value_t = 50)]
+    eval_subset: usize,
+    /// The best adapter of --eval-steps becomes adapter/. It is chosen by at most half of the held-out prompts, and the report is about
+    /// the others: to report what one has chosen by would flatter.
+    #[arg(long, requires = "eval_steps")]
+    keep_best: bool,
+    /// Also evaluate the answers to tool results.
+    #[arg(long)]
+    answers: bool,
     /// Tokens that the model may write in the evaluation.
     #[arg(long, default_value_t = 96)]
     max_new_tokens: usize,
@@ -141,10 +159,18 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let mut asked: Vec<Question> = Vec::new();
     let mut held_out_samples = Vec::new();
     for (group, conversations) in &job.held_out {
-        asked.extend(questions(group, conversations, job.eval_limit, &job.dialect, &tokenizer)?);
+        asked.extend(questions(
+            group,
+            conversations,
+            job.eval_limit,
+            args.answers,
+            &job.dialect,
+            &tokenizer,
+        )?);
         held_out_samples.extend(encode_all(&job.dialect, conversations, &tokenizer)?);
     }
     let asked = answerable(asked, training.max_length);
+    let (watched, asked) = watched(args, asked)?;
     let adapted = attach(model, &job.lora, args.seed)?;
     let parameters = adapted.num_params();
     let trainable: usize = AdapterWeights::of(&adapted, &job.lora)
@@ -168,16 +194,40 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let mut guard =
         GradientGuard::new(trainable_parameters(&adapted), |name| name.ends_with("lora_B.weight"));
     let mut rescue = Rescue::new(&args.out, &job.lora);
-    let callbacks: &mut Callbacks<'_, _> =
-        &mut [&mut rescue, &mut guard, &mut metrics, &mut history, &mut progress];
-    let (adapted, summary) = train(adapted, &samples, &held_out_samples, &training, callbacks)?;
+    let mut generation = match args.eval_steps {
+        Some(every) => Some(EvaluateByGeneration::new(
+            every as usize,
+            watched,
+            job.scoring,
+            (&tokenizer, &job.dialect),
+            &job.lora,
+            &args.out,
+            progress.printer(),
+        )?),
+        None => None,
+    };
+    let mut callbacks: Vec<&mut dyn TrainerCallback<_>> =
+        vec![&mut rescue, &mut guard, &mut metrics, &mut history, &mut progress];
+    if let Some(generation) = &mut generation {
+        callbacks.push(generation);
+    }
+    let (last, summary) = train(adapted, &samples, &held_out_samples, &training, &mut callbacks)?;
+    let best = generation.and_then(EvaluateByGeneration::into_best);
+    let (adapted, chosen) = match best {
+        Some(best) if args.keep_best => {
+            let chosen =
+                format!(" The adapter is that of step {}: {} of {} right.", best.step, best.right, best.of);
+            (best.model, chosen)
+        }
+        _ => (last, String::new()),
+    };
     let after = evaluate("after", &adapted, &tokenizer, &job, &asked)?;
 
     AdapterWeights::of(&adapted, &job.lora).save(args.out.join("adapter"))?;
     job.dialect.save(&args.out.join("adapter"))?;
     loss_curve(&args.out.join("loss.svg"), &history.0)?;
     let mut report = format!(
-        "# Fine-tuning of {}\n\n{} steps over {} samples, {} tokens, {:.0} s in all. Training loss {:.4}{}.\n\n",
+        "# Fine-tuning of {}\n\n{} steps over {} samples, {} tokens, {:.0} s in all. Training loss {:.4}{}.{chosen}\n\n",
         job.base.display(),
         summary.steps,
         samples.len(),
@@ -187,14 +237,35 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         summary.eval_loss.map_or_else(String::new, |loss| format!(", held-out loss {loss:.4}")),
     );
     if let (Some(before), Some(after)) = (before, after) {
-        let comparison = Comparison::new(&before, &after)?;
+        let (before, (after, records)) = (before.0.card, after);
+        let comparison = Rules::default().compare(&before, &after.card)?;
         println!("{}", comparison.to_terminal());
+        print!("{}", after.advice());
         report.push_str(&comparison.to_markdown());
         write(&args.out.join("report.json"), &comparison.to_json()?)?;
+        let title = format!("Fine-tuning of {}", job.base.display());
+        write_results(&args.out, &title, &after, &records, Some((&before, &comparison)), None)?;
     }
     write(&args.out.join("report.md"), &report)?;
     finish(args, &job, start);
     Ok(())
+}
+
+/// Questions for --eval-steps, and for before and after.
+fn watched(args: &Args, asked: Vec<Question>) -> Result<(Vec<Question>, Vec<Question>), Box<dyn Error>> {
+    if args.eval_steps.is_none() {
+        return Ok((Vec::new(), asked));
+    }
+    let most = if args.keep_best { asked.len() / 2 } else { asked.len() };
+    let count = args.eval_subset.min(most);
+    if count == 0 {
+        return Err(
+            "--eval-steps needs held-out prompts: see --eval-data, --eval-limit and --eval-subset".into()
+        );
+    }
+    let all = asked.clone();
+    let (watched, others) = split_evenly(asked, count);
+    Ok((watched, if args.keep_best { others } else { all }))
 }
 
 fn evaluate(
@@ -203,33 +274,29 @@ fn evaluate(
     tokenizer: &tooltune::chat::HfTokenizer,
     job: &Job,
     asked: &[Question],
-) -> Result<Option<Scorecard>, Box<dyn Error>> {
+) -> Result<Option<(Judged, Vec<Record>)>, Box<dyn Error>> {
     if asked.is_empty() {
         eprintln!("no held-out prompts: nothing is evaluated {when} training");
         return Ok(None);
     }
     let start = Instant::now();
-    let (card, records) = score(&adapted.valid(), tokenizer, &job.dialect, asked, job.scoring)?;
+    let records = answer(&adapted.valid(), tokenizer, &job.dialect, asked, job.scoring)?;
     eprintln!(
         "evaluated {} prompts {when} training in {:.0} s; for example",
         asked.len(),
         start.elapsed().as_secs_f64()
     );
-    if let (Some(record), Some(question)) = (records.first(), asked.first()) {
-        eprintln!("  user:  {}", tooltune_examples::scoring::last_user(question).trim());
+    if let Some(record) = records.first() {
+        eprintln!("  user:  {}", record.request().unwrap_or_default().trim());
         eprintln!("  model: {}", record.response.text.trim().replace('\n', " "));
     }
-    Ok(Some(card))
-}
-
-fn write(path: &Path, text: &str) -> Result<(), String> {
-    fs::write(path, text).map_err(|e| format!("{}: {e}", path.display()))
+    Ok(Some((Rules::default().judge(&records), records)))
 }
 
 fn finish(args: &Args, job: &Job, start: Instant) {
     let out = args.out.display();
     println!(
-        "wrote {out}/adapter (PEFT), report.md, metrics.jsonl and loss.svg in {:.0} s",
+        "wrote {out}/adapter (PEFT), report.html, report.md, metrics.jsonl and loss.svg in {:.0} s",
         start.elapsed().as_secs_f64()
     );
     println!("next:");

@@ -74,8 +74,8 @@ impl Dialect {
         Self { template, format, choice }
     }
 
-    /// Reads a file of conversations, and says on standard error what of it was not used. A conversation without an id is named after
-    /// the file and its place in it.
+    /// Reads a file of conversations, and says on standard error what of it was not used. A conversation without an id is
+    /// named after its place in the file: `conversation 1` is the first.
     ///
     /// # Errors
     /// With the file, the line and what to do.
@@ -89,9 +89,10 @@ impl Dialect {
             eprintln!("{}: {key} means nothing here and is not used ({count} times)", path.display());
         }
         for (index, conversation) in conversations.iter_mut().enumerate() {
-            let name = format!("{}: conversation {}", path.display(), index + 1);
+            let name = format!("conversation {}", index + 1);
             if self.choice.preset == Preset::Course {
-                *conversation = course_messages(conversation).map_err(|error| format!("{name}: {error}"))?;
+                *conversation = course_messages(conversation)
+                    .map_err(|error| format!("{}: {name}: {error}", path.display()))?;
             }
             conversation.id.get_or_insert(name);
         }

@@ -2,14 +2,18 @@
 #![recursion_limit = "256"]
 
 pub mod backend;
+pub mod case;
 pub mod cli;
 pub mod custom_loop;
 pub mod dialect;
+pub mod generation_eval;
 pub mod input;
 pub mod plot;
 pub mod predictions;
 pub mod progress;
 pub mod rescue;
 pub mod sample;
+pub mod results;
+pub mod rules;
 pub mod scoring;
 pub mod synthetic;

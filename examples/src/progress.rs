@@ -31,6 +31,24 @@ impl Progress {
     }
 }
 
+/// Writes lines that do not tear the bar.
+#[derive(Clone, Debug)]
+pub struct Printer(Option<ProgressBar>);
+
+impl Printer {
+    /// Writes a line to standard error.
+    pub fn line(&self, text: &str) {
+        self.0.as_ref().map_or_else(|| eprintln!("{text}"), |bar| bar.println(text));
+    }
+}
+
+impl Progress {
+    /// For others who have something to say while the bar is shown.
+    pub fn printer(&self) -> Printer {
+        Printer(self.bar.clone())
+    }
+}
+
 impl<M> TrainerCallback<M> for Progress {
     fn on_start(&mut self, start: &RunStart) {
         self.total_steps = start.total_steps;

@@ -2,21 +2,20 @@
 
 use std::error::Error;
 
-use tooltune::chat::{Conversation, HfTokenizer, Role, TextTokenizer};
-use tooltune::eval::{Record, Response, Scorecard};
+use tooltune::chat::{Conversation, HfTokenizer, TextTokenizer};
+use tooltune::eval::{Record, Response};
 use tooltune::lm::generation::Generated;
 use tooltune::lm::{CausalLm, FinishReason, GenerationConfig, generate_batch};
 
+use crate::case::{Case, cases};
 use crate::dialect::Dialect;
 
-/// One decision: a prompt that ends where the model must call or answer a user.
+/// A case, as the model reads it.
 #[derive(Clone, Debug)]
 pub struct Question {
-    id: String,
-    group: String,
-    prompt: Conversation,
+    /// The case.
+    pub case: Case,
     prompt_ids: Vec<u32>,
-    gold: Vec<tooltune::chat::ToolCall>,
 }
 
 /// How generation is run.
@@ -36,7 +35,7 @@ impl Default for ScoringConfig {
     }
 }
 
-/// The first `limit` questions of a set: one for every model turn that follows a user's.
+/// The first `limit` questions of a set, as [`cases`] has them.
 ///
 /// # Errors
 /// When a prompt cannot be rendered; with the question's name.
@@ -44,25 +43,22 @@ pub fn questions(
     group: &str,
     conversations: &[Conversation],
     limit: usize,
+    answers: bool,
     dialect: &Dialect,
     tokenizer: &HfTokenizer,
 ) -> Result<Vec<Question>, Box<dyn Error>> {
-    let mut questions = Vec::new();
-    for (index, conversation) in conversations.iter().enumerate() {
-        for turn in 1..conversation.messages.len() {
-            let [before, message] = &conversation.messages[turn - 1..=turn] else { continue };
-            if questions.len() == limit || !message.role.is_model() || !before.role.is_user() {
-                continue;
-            }
-            // With its place, because ids from a file need not differ.
-            let id = format!("{group} {index} {}#{turn}", conversation.id.as_deref().unwrap_or_default());
-            let prompt = conversation.prefix(turn);
-            let prompt_ids = dialect.prompt(&prompt, tokenizer).map_err(|error| format!("{id}: {error}"))?;
-            let gold = dialect.gold(message);
-            questions.push(Question { id, group: group.to_owned(), prompt, prompt_ids, gold });
-        }
-    }
-    Ok(questions)
+    let cases = cases(group, conversations, limit, answers, |turn| dialect.gold(turn));
+    cases.into_iter().map(|case| question(case, dialect, tokenizer)).collect()
+}
+
+/// The question that a case is.
+///
+/// # Errors
+/// When the prompt cannot be rendered; with the case's name.
+pub fn question(case: Case, dialect: &Dialect, tokenizer: &HfTokenizer) -> Result<Question, Box<dyn Error>> {
+    let prompt_ids =
+        dialect.prompt(&case.prompt, tokenizer).map_err(|error| format!("{}: {error}", case.id))?;
+    Ok(Question { case, prompt_ids })
 }
 
 /// Leaves out prompts of more than `max_length` tokens, and says so on standard error.
@@ -72,7 +68,7 @@ pub fn answerable(questions: Vec<Question>, max_length: usize) -> Vec<Question> 
         if tokens > max_length {
             eprintln!(
                 "{}: its prompt has {tokens} tokens, more than {max_length}: not evaluated",
-                question.id
+                question.case.id
             );
         }
         tokens <= max_length
@@ -80,17 +76,17 @@ pub fn answerable(questions: Vec<Question>, max_length: usize) -> Vec<Question> 
     questions.into_iter().filter(fits).collect()
 }
 
-/// Answers every question greedily and scores the answers.
+/// Answers every question greedily.
 ///
 /// # Errors
 /// When generation fails.
-pub fn score<M: CausalLm>(
+pub fn answer<M: CausalLm>(
     model: &M,
     tokenizer: &HfTokenizer,
     dialect: &Dialect,
     questions: &[Question],
     config: ScoringConfig,
-) -> Result<(Scorecard, Vec<Record>), Box<dyn Error>> {
+) -> Result<Vec<Record>, Box<dyn Error>> {
     let prompts: Vec<&[u32]> = questions.iter().map(|question| question.prompt_ids.as_slice()).collect();
     // Prompts of similar length share a batch: less padding.
     let mut order: Vec<usize> = (0..prompts.len()).collect();
@@ -125,10 +121,9 @@ pub fn score<M: CausalLm>(
         let text = decode(&answer.tokens, tokenizer, dialect)?;
         let stopped = matches!(answer.finish_reason, FinishReason::Stop(_));
         let response = Response::parse(text, stopped, dialect.format.as_ref());
-        let tools = question.prompt.tools.clone();
-        records.push(Record::new(&question.id, &question.group, tools, question.gold.clone(), response));
+        records.push(question.case.record(response));
     }
-    Ok((Scorecard::score(&records), records))
+    Ok(records)
 }
 
 /// What the model wrote. Where the embedding has more rows than the tokenizer has tokens, an id without a token is shown as U+FFFD.
@@ -145,10 +140,4 @@ pub fn decode(
     let texts: Result<Vec<String>, _> =
         runs.map(|run| tokenizer.decode_for(run, dialect.format.as_ref())).collect();
     Ok(texts?.join("\u{FFFD}"))
-}
-
-/// A prompt's last user message, for showing an example.
-pub fn last_user(question: &Question) -> &str {
-    let users = question.prompt.messages.iter().rev().find(|message| message.role.normalized() == Role::User);
-    users.map_or("", |message| message.content.as_str())
 }
