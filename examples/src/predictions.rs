@@ -86,8 +86,7 @@ pub fn read_predictions(
         let shown = ids.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
         if ids.is_empty() { None } else { Some(format!("{} {what}: {shown}{more}", ids.len())) }
     };
-    let problems =
-        [list(&missing, "questions have no prediction"), list(&spare, "predictions are for no question")];
+    let problems = [list(&missing, "without a prediction"), list(&spare, "for no question")];
     let problems: Vec<String> = problems.into_iter().flatten().collect();
     if problems.is_empty() {
         return Ok(records);
@@ -218,7 +217,7 @@ mod tests {
     fn what_does_not_fit_is_named() {
         let a = r#"{"id": "a#1", "text": "x"}"#;
         for (lines, named) in [
-            (a.to_owned(), "1 questions have no prediction: \"b#1\""),
+            (a.to_owned(), "1 without a prediction: \"b#1\""),
             (format!("{a}\n{{\"id\": \"c\", \"calls\": []}}"), "for no question: \"c\" (line 2)"),
             (format!("{a}\n{a}"), ":2: the id \"a#1\" stands in line 1 too"),
             (r#"{"id": "a#1"}"#.to_owned(), ":1: there is neither"),

@@ -32,6 +32,9 @@ fn two_runs_write_the_same_adapter() {
     assert_eq!(weights(&first), weights(&second));
     assert!(text(first.join("adapter/adapter_config.json")).contains("\"peft_type\": \"LORA\""));
     assert!(text(first.join("report.md")).contains("exact_calls"));
+    assert!(text(first.join("report.html")).starts_with("<!DOCTYPE html>"));
+    let predictions = text(first.join("predictions.jsonl")).lines().count();
+    assert!(predictions > 0 && text(first.join("failures.jsonl")).lines().count() <= predictions);
     assert!(text(first.join("loss.svg")).contains("<svg"));
     let metrics = text(first.join("metrics.jsonl"));
     let steps: Vec<serde_json::Value> =
