@@ -1,7 +1,7 @@
 //! Rows of `eval/conformance.jsonl` in the data folder, read into this crate's types.
 #![allow(dead_code, clippy::unwrap_used, reason = "each test uses its part; bad rows should stop it")]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tooltune_chat::{Hermes, Parsed, ToolCall, ToolCallFormat, ToolDefinition, Value};
 use tooltune_eval::ast::{AstOptions, Category, GoldCall, ModelOutput, Profile};
@@ -56,11 +56,11 @@ impl Row {
 }
 
 pub(crate) fn data(file: &str) -> PathBuf {
-    let folder = std::env::var_os("TOOLTUNE_DATA").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data")),
-        PathBuf::from,
-    );
-    folder.join(file)
+    // The benchmarks include this file too, and their package lies elsewhere.
+    let own = || Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().map(|folder| folder.join("tests/data"));
+    let folder = std::env::var_os("TOOLTUNE_DATA").map(PathBuf::from);
+    let folder = folder.or_else(|| own().find(|folder| folder.is_dir()));
+    folder.expect("tests/data lies in a folder above this package").join(file)
 }
 
 pub(crate) fn rows() -> Vec<Row> {
