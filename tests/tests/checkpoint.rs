@@ -131,9 +131,11 @@ fn dtypes_on_disk() {
     let rounded = logits(&load(bf16.path()).expect("loads"));
     let in_memory = Gemma2::from_pretrained(bf16.path(), DType::BF16, &Device::flex()).expect("loads");
     println!("bf16 on disk: logits move by {:e}", max_diff(&rounded, &reference));
-    // Widening bf16 is exact: the same numbers, whether they were widened while loading or while computing.
-    assert!(max_diff(&rounded, &logits(&in_memory)) < 1e-4);
-    assert!(max_diff(&rounded, &reference) > 0.0);
+    // Kept in bf16, weights meet activations that are rounded alike: as much of an error again, not more.
+    let of_weights = max_diff(&rounded, &reference);
+    let of_activations = max_diff(&rounded, &logits(&in_memory));
+    println!("bf16 in memory: another {of_activations:e}");
+    assert!(of_weights > 0.0 && of_activations < 2.0 * of_weights);
 
     let bytes = weights();
     let parsed = SafeTensors::deserialize(&bytes).expect("valid");

@@ -220,6 +220,7 @@ fn merging_into_bf16_rounds_once() {
             half.save_pretrained(folder.path(), DType::F32).expect("saved");
             Gemma2::from_pretrained(folder.path(), DType::F32, &device).expect("loads")
         };
+        let of_weights = max_diff(&logits(&wide), &logits(&base(&device)));
         // Written once more: the reference brings copies of the base, which is another here.
         let weights = {
             let folder = tempfile::tempdir().expect("a temporary folder");
@@ -227,8 +228,9 @@ fn merging_into_bf16_rounds_once() {
             AdapterWeights::load(folder.path(), &device).expect("read")
         };
         let (in_half, in_wide) = (weights.attach(half).expect("fits"), weights.attach(wide).expect("fits"));
-        // Activations are in f32 either way.
-        report(&format!("{kind}: on a bf16 base"), max_diff(&logits(&in_half), &logits(&in_wide)), 1e-3);
+        // A weight that stays in bf16 meets activations rounded alike: about as much of an error as its own rounding was.
+        let of_activations = max_diff(&logits(&in_half), &logits(&in_wide));
+        report(&format!("{kind}: on a bf16 base"), of_activations, 2.0 * of_weights);
         let (in_half, in_wide) = (merge(in_half), merge(in_wide));
         assert_eq!(logits(&in_half.model), logits(&rounded(&in_wide.model)), "{kind}");
         let difference = max_diff(&logits(&in_half.model), &logits(&in_wide.model));

@@ -14,8 +14,8 @@ const ALLOWED: [(&str, &[&str]); 8] = [
     ("tooltune-kernels", &[]),
     ("tooltune-lm", &["tooltune-kernels"]),
     ("tooltune-gemma2", &["tooltune-kernels", "tooltune-lm"]),
-    ("tooltune-lora", &["tooltune-lm"]),
-    ("tooltune-sft", &["tooltune-chat", "tooltune-lm"]),
+    ("tooltune-lora", &["tooltune-kernels", "tooltune-lm"]),
+    ("tooltune-sft", &["tooltune-chat", "tooltune-kernels", "tooltune-lm"]),
     ("tooltune-eval", &["tooltune-chat"]),
     (
         "tooltune",

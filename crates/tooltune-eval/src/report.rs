@@ -61,13 +61,21 @@ impl Comparison {
         Ok(serde_json::to_string_pretty(self)?)
     }
 
-    /// Markdown: the paired tables, then each held-out set's metrics before and after with counts and intervals.
+    /// Markdown: the main figures, the paired tables that the conclusion rests on, each held-out set's metrics before and
+    /// after with counts and intervals, and the other paired tables.
     #[must_use]
     pub fn to_markdown(&self) -> String {
-        let mut out = String::new();
-        for (name, table) in self.paired_tables(|_| true) {
-            out.push_str(&format!("### {name}, paired by example\n\n{}\n", table.markdown()));
-        }
+        let (tested, others) = (
+            |paired: &PairedMetric| paired.holm_p.is_some(),
+            |paired: &PairedMetric| paired.holm_p.is_none(),
+        );
+        let mut out = format!("{}\n\n{}\n", self.title(), self.summary().markdown());
+        let paired = |out: &mut String, tables: Vec<(String, Table)>| {
+            for (name, table) in tables {
+                out.push_str(&format!("### {name}, paired by example\n\n{}\n", table.markdown()));
+            }
+        };
+        paired(&mut out, self.paired_tables(tested));
         out.push_str(&self.paired_legend());
         for set in self.sets() {
             let names = [String::new(), one_line(&self.before), one_line(&self.after), "change".to_owned()];
@@ -81,28 +89,37 @@ impl Comparison {
             let table = table.markdown();
             out.push_str(&format!("\n### {group}: {n} examples, {wanted} with a call wanted\n\n{table}"));
         }
-        format!("{out}\n{LEGEND}")
+        out.push_str(&format!("\n{LEGEND}\n"));
+        paired(&mut out, self.paired_tables(others));
+        out
     }
 
     /// The main figures before and after, and the paired tables of those that the conclusion rests on, as aligned text, at
     /// most 100 columns wide where the names allow.
     #[must_use]
     pub fn to_terminal(&self) -> String {
-        let standard = standard_metrics();
-        let sets: Vec<&GroupComparison> = self.sets().collect();
-        let metrics = self.overall.metrics.iter().filter(|metric| is_defined(metric));
-        let names = metrics.map(|metric| metric.name.as_str()).filter(|name| is_summary(name, &standard));
-        let table = by_set(
-            &sets.iter().map(|set| (set.group.as_str(), set.n, set.n_wanted)).collect::<Vec<_>>(),
-            &names.collect::<Vec<_>>(),
-            |set, name| sets[set].metric(name).map_or_else(undefined, before_after),
-        );
-        let (before, after) = (one_line(&self.before), one_line(&self.after));
-        let mut out = format!("{before} → {after} (–: nothing to measure)\n\n{}", table.text(TERMINAL_WIDTH));
+        let mut out = format!("{}\n\n{}", self.title(), self.summary().text(TERMINAL_WIDTH));
         for (name, table) in self.paired_tables(|paired| paired.holm_p.is_some()) {
             out.push_str(&format!("\n{name}, paired by example\n\n{}", table.text(TERMINAL_WIDTH)));
         }
         out + "\n" + &wrapped(&self.paired_legend(), TERMINAL_WIDTH)
+    }
+
+    fn title(&self) -> String {
+        format!("{} → {} (–: nothing to measure)", one_line(&self.before), one_line(&self.after))
+    }
+
+    /// The main figures, a column for each held-out set.
+    fn summary(&self) -> Table {
+        let standard = standard_metrics();
+        let sets: Vec<&GroupComparison> = self.sets().collect();
+        let metrics = self.overall.metrics.iter().filter(|metric| is_defined(metric));
+        let names = metrics.map(|metric| metric.name.as_str()).filter(|name| is_summary(name, &standard));
+        by_set(
+            &sets.iter().map(|set| (set.group.as_str(), set.n, set.n_wanted)).collect::<Vec<_>>(),
+            &names.collect::<Vec<_>>(),
+            |set, name| sets[set].metric(name).map_or_else(undefined, before_after),
+        )
     }
 
     /// Overall, then the held-out sets.

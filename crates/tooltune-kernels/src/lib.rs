@@ -10,6 +10,9 @@
 //!
 //! | item | what |
 //! |---|---|
+//! | [`linear()`] | rows through a weight, also one that is stored in bf16 |
+//! | [`lora_linear()`] | the same with a low-rank adapter beside it |
+//! | [`cross_entropy()`] | loss and gradient of soft-capped logits, in place |
 //! | [`geglu()`] | the gated activation of the feed-forward network |
 //! | [`attention()`] | grouped-query attention with mask and soft-cap |
 //! | [`rms_norm()`] | Gemma's root-mean-square norm |
@@ -31,10 +34,13 @@
 
 pub mod allocator;
 mod attention;
+mod cross_entropy;
 mod device;
 #[cfg(feature = "cpu")]
 mod flex;
 mod geglu;
+mod linear;
+mod lora;
 pub mod mmap;
 mod rms_norm;
 mod rope;
@@ -42,6 +48,9 @@ mod rope;
 mod testing;
 
 pub use attention::attention;
+pub use cross_entropy::{CrossEntropy, cross_entropy};
 pub use geglu::geglu;
+pub use linear::{linear, linear_transposed};
+pub use lora::lora_linear;
 pub use rms_norm::rms_norm;
 pub use rope::rope;

@@ -35,14 +35,29 @@ impl Head {
 
     /// The logits of `hidden`, `[rows, hidden]`, the rows that this head was made for.
     pub fn logits(self, hidden: Tensor<2>) -> Tensor<2> {
-        let dtype = hidden.dtype();
-        let weight = if self.weight.dtype() == dtype { self.weight } else { self.weight.cast(dtype) };
-        let raw = hidden.matmul(weight.transpose());
-        let raw = self.updates.iter().fold(raw, |raw, update| update.add_to(raw));
-        match self.softcap {
+        let softcap = self.softcap;
+        let raw = self.raw_logits(hidden);
+        match softcap {
             Some(cap) => raw.div_scalar(cap).tanh().mul_scalar(cap),
             None => raw,
         }
+    }
+
+    /// The logits before the soft-cap, `[rows, vocab]`.
+    pub fn raw_logits(self, hidden: Tensor<2>) -> Tensor<2> {
+        let raw = tooltune_kernels::linear(hidden, self.weight);
+        self.updates.iter().fold(raw, |raw, update| update.add_to(raw))
+    }
+
+    /// From the gradient with respect to the raw logits, `[rows, vocab]`, the weight's part of that with respect to `hidden`.
+    pub fn hidden_gradient(&self, d_raw: Tensor<2>) -> Tensor<2> {
+        tooltune_kernels::linear_transposed(d_raw, self.weight.clone())
+    }
+
+    /// This head for `count` rows from `start`.
+    pub fn rows(&self, start: usize, count: usize) -> Self {
+        let updates = self.updates.iter().map(|update| update.rows(start, count)).collect();
+        Self { updates, ..self.clone() }
     }
 
     /// The same head without a part in any gradient.

@@ -56,10 +56,8 @@ impl Projection for Linear {
     type Embedding = EmbeddingTable;
 
     fn project(&self, x: Tensor<2>) -> Tensor<2> {
-        let weight = self.weight.val();
-        // A checkpoint may be kept in bf16 while activations are f32: the product runs in the activations' type.
-        let weight = if weight.dtype() == x.dtype() { weight } else { weight.cast(x.dtype()) };
-        x.matmul(weight.transpose())
+        // A checkpoint may be kept in bf16 while activations are f32.
+        tooltune_kernels::linear(x, self.weight.val())
     }
 
     fn features(&self) -> [usize; 2] {

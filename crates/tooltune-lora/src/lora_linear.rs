@@ -3,6 +3,7 @@
 use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig};
 use burn::tensor::{DType, Tensor};
+use tooltune_kernels::lora_linear;
 use tooltune_lm::{Linear, Projection};
 
 use crate::dora::Magnitude;
@@ -141,6 +142,12 @@ impl LoraAdapter {
         b.narrow(0, start, count).matmul(a).mul_scalar(self.scaling)
     }
 
+    /// The probability of dropout for `x`: zero unless this adapter trains on it.
+    fn dropout_of(&self, x: &Tensor<2>) -> f64 {
+        let Dropout { prob, training } = &self.lora_dropout;
+        if training.is_enabled() && x.device().is_autodiff() { *prob } else { 0.0 }
+    }
+
     /// `scaling · B(A x)`, without dropout.
     pub(crate) fn update(&self, x: Tensor<2>) -> Tensor<2> {
         let through = |a: &Param<Tensor<2>>, b: &Param<Tensor<2>>| {
@@ -162,10 +169,14 @@ impl Projection for LoraLinear {
         let Some(adapter) = &self.adapter else {
             return self.base.project(x);
         };
-        match &adapter.magnitude {
-            Some(magnitude) => magnitude.project(&self.base, adapter, x),
-            None => self.base.project(x.clone()) + adapter.update(adapter.lora_dropout.forward(x)),
+        if let Some(magnitude) = &adapter.magnitude {
+            return magnitude.project(&self.base, adapter, x);
         }
+        if adapter.start.is_some() {
+            return self.base.project(x.clone()) + adapter.update(adapter.lora_dropout.forward(x));
+        }
+        let (weight, dropout) = (self.base.weight.val(), adapter.dropout_of(&x));
+        lora_linear(x, weight, adapter.lora_a.val(), adapter.lora_b.val(), adapter.scaling, dropout)
     }
 
     fn features(&self) -> [usize; 2] {

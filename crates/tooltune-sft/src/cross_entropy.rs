@@ -2,7 +2,7 @@
 //!
 //! The logits of one chunk exist at a time, `[chunk, vocab]`; those of all tokens never do.
 
-use burn::tensor::{DType, IndexingUpdateOp, Int, Tensor};
+use burn::tensor::{Int, Tensor};
 use tooltune_lm::Head;
 
 /// The loss and its gradients, all untracked.
@@ -40,11 +40,6 @@ pub fn chunked_cross_entropy(
     gradients: Gradients,
 ) -> ChunkedLoss {
     let [rows, _] = hidden.dims();
-    let weight = if head.weight.dtype() == hidden.dtype() {
-        head.weight.clone()
-    } else {
-        head.weight.clone().cast(hidden.dtype())
-    };
     let mut out = ChunkedLoss {
         chunk_sums: Vec::new(),
         hidden_gradient: None,
@@ -57,39 +52,20 @@ pub fn chunked_cross_entropy(
     for start in (0..rows).step_by(chunk_rows.max(1)) {
         let count = chunk_rows.max(1).min(rows - start);
         let h = hidden.clone().narrow(0, start, count);
-        let target = targets.clone().narrow(0, start, count).reshape([count, 1]);
-        let row_weight = weights.clone().narrow(0, start, count).reshape([count, 1]);
-        let raw = h.clone().matmul(weight.clone().transpose());
-        let updates: Vec<_> = head.updates.iter().map(|update| update.rows(start, count)).collect();
-        let raw = updates.iter().fold(raw, |raw, update| update.add_to(raw));
-        // With a cap, t = tanh(raw / cap) is kept: the derivative of the cap is 1 − t².
-        let (logits, tanh) = match head.softcap {
-            Some(cap) => {
-                let t = raw.div_scalar(cap).tanh();
-                (t.clone().mul_scalar(cap), Some(t))
-            }
-            None => (raw, None),
-        };
-        let max = logits.clone().max_dim(1);
-        let exp = (logits.clone() - max.clone()).exp();
-        let sum = exp.clone().sum_dim(1);
-        let loss = sum.clone().log() + max - logits.gather(1, target.clone());
-        out.chunk_sums.push((loss * row_weight.clone()).sum());
-        if gradients == Gradients::None {
-            continue;
-        }
-        let minus_one = Tensor::full([count, 1], -1.0, (&h.device(), DType::F32));
-        let d_logits = (exp / sum).scatter(1, target, minus_one, IndexingUpdateOp::Add) * row_weight;
-        let d_raw = match tanh {
-            Some(t) => d_logits * (t.square().neg() + 1.0),
-            None => d_logits,
-        };
-        for (update, (inputs, sum)) in updates.iter().zip(&mut update_gradients) {
+        let target = targets.clone().narrow(0, start, count);
+        let row_weight = weights.clone().narrow(0, start, count);
+        let head = head.rows(start, count);
+        let raw = head.clone().raw_logits(h.clone());
+        let wanted = gradients != Gradients::None;
+        let part = tooltune_kernels::cross_entropy(raw, &target, &row_weight, head.softcap, wanted);
+        out.chunk_sums.push(part.losses.sum());
+        let Some(d_raw) = part.gradient else { continue };
+        for (update, (inputs, sum)) in head.updates.iter().zip(&mut update_gradients) {
             let (input, part) = update.gradients(&d_raw);
             inputs.push(input);
             *sum = add(sum.take(), part);
         }
-        hidden_gradients.push(d_raw.clone().matmul(weight.clone()));
+        hidden_gradients.push(head.hidden_gradient(d_raw.clone()));
         if gradients == Gradients::HiddenAndWeight {
             let part = d_raw.transpose().matmul(h);
             out.weight_gradient = add(out.weight_gradient.take(), part);

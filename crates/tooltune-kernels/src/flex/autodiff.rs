@@ -1,14 +1,16 @@
 //! Backward steps of the fused kernels.
 
-use burn::backend::Autodiff;
 use burn::backend::autodiff::NodeId;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::{BoolTensor, FloatTensor};
+use burn::backend::{Autodiff, TensorMetadata};
+use burn::tensor::FloatDType;
 
 use super::attention::Scaling;
-use super::{AttentionState, Fused, FusedGrad};
+use super::lora::LoraParams;
+use super::{AttentionState, Direction, Fused, FusedGrad, LoraInputs, LoraState};
 
 #[derive(Debug)]
 struct Geglu;
@@ -67,6 +69,54 @@ impl<B: Fused + FusedGrad> Backward<B, 1> for RotateHalf {
         let (cos, sin) = ops.state;
         if let [Some(node)] = ops.parents {
             grads.register::<B>(node.id, B::rotate_half_grad(cos, sin, grad));
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Bf16Linear;
+
+impl<B: Fused + FusedGrad> Backward<B, 2> for Bf16Linear {
+    /// The input is only there when the weight wants a gradient.
+    type State = (Option<FloatTensor<B>>, FloatTensor<B>, Direction);
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = grads.consume::<B>(&ops.node);
+        let ([x_node, weight_node], (x, weight, direction)) = (ops.parents, ops.state);
+        if let (Some(node), Some(x)) = (weight_node, x) {
+            let (outputs, inputs) = match direction {
+                Direction::Forward => (grad.clone(), x),
+                Direction::Backward => (x, grad.clone()),
+            };
+            let d_weight = B::float_matmul(B::float_transpose(outputs), inputs);
+            grads.register::<B>(node.id, B::float_cast(d_weight, FloatDType::BF16));
+        }
+        if let Some(node) = x_node {
+            grads.register::<B>(node.id, B::bf16_linear(grad, weight, direction.reversed()));
+        }
+    }
+}
+
+#[derive(Debug)]
+struct LoraLinear;
+
+impl<B: Fused + FusedGrad> Backward<B, 4> for LoraLinear {
+    type State = LoraState<B>;
+
+    fn backward(self, ops: Ops<Self::State, 4>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = grads.consume::<B>(&ops.node);
+        let ([x_node, weight_node, a_node, b_node], state) = (ops.parents, ops.state);
+        // Frozen, as a rule.
+        if let Some(node) = weight_node {
+            let (x, dtype) = (state.inputs.x.clone(), state.inputs.weight.dtype());
+            let d_weight = B::float_matmul(B::float_transpose(grad.clone()), x);
+            grads.register::<B>(node.id, B::float_cast(d_weight, dtype.into()));
+        }
+        let (d_x, [d_a, d_b]) = B::lora_linear_grad(state, grad, x_node.is_some());
+        for (node, value) in [(x_node, d_x), (a_node, Some(d_a)), (b_node, Some(d_b))] {
+            if let (Some(node), Some(value)) = (node, value) {
+                grads.register::<B>(node.id, value);
+            }
         }
     }
 }
@@ -136,6 +186,44 @@ impl<B: Fused + FusedGrad, S: CheckpointStrategy> Fused for Autodiff<B, S> {
         match RotateHalf.prepare::<S>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prep) => prep.finish((cos.clone(), sin.clone()), B::rotate_half(x, cos, sin)),
             OpsKind::UnTracked(prep) => prep.finish(B::rotate_half(x, cos, sin)),
+        }
+    }
+    fn bf16_linear(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        direction: Direction,
+    ) -> FloatTensor<Self> {
+        let nodes = [x.node(), weight.node()];
+        let weight_is_tracked = weight.is_tracked();
+        let (x, weight) = (x.into_primitive(), weight.into_primitive());
+        match Bf16Linear.prepare::<S>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => {
+                let kept = weight_is_tracked.then(|| x.clone());
+                prep.finish((kept, weight.clone(), direction), B::bf16_linear(x, weight, direction))
+            }
+            OpsKind::UnTracked(prep) => prep.finish(B::bf16_linear(x, weight, direction)),
+        }
+    }
+
+    fn lora_linear(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        lora_a: FloatTensor<Self>,
+        lora_b: FloatTensor<Self>,
+        params: LoraParams,
+    ) -> FloatTensor<Self> {
+        let nodes = [x.node(), weight.node(), lora_a.node(), lora_b.node()];
+        let [x, weight, lora_a, lora_b] = [x, weight, lora_a, lora_b].map(|tensor| tensor.into_primitive());
+        let inputs = LoraInputs { x, weight, lora_a, lora_b };
+        match LoraLinear.prepare::<S>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => {
+                let (out, low) = B::lora_linear_with_low(inputs.clone(), params);
+                prep.finish(LoraState { inputs, low, params }, out)
+            }
+            OpsKind::UnTracked(prep) => {
+                let LoraInputs { x, weight, lora_a, lora_b } = inputs;
+                prep.finish(B::lora_linear(x, weight, lora_a, lora_b, params))
+            }
         }
     }
 }

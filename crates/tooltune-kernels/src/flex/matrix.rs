@@ -83,6 +83,26 @@ impl<'a> SharedOutput<'a> {
     }
 }
 
+impl SharedOutput<'_> {
+    /// The `len` elements from `offset` on.
+    ///
+    /// # Panics
+    /// If an element would lie outside of the output.
+    ///
+    /// # Safety
+    /// While the result lives, nothing else of this output may share an element with it.
+    #[expect(clippy::mut_from_ref, reason = "that is what the caller vouches for")]
+    pub(crate) unsafe fn slice(&self, offset: usize, len: usize) -> &mut [f32] {
+        assert!(
+            offset.checked_add(len).is_some_and(|end| end <= self.len),
+            "slice reaches beyond {}",
+            self.len
+        );
+        // SAFETY: inside of the output, as just checked, and not shared, as the caller promises.
+        unsafe { std::slice::from_raw_parts_mut(self.start.add(offset), len) }
+    }
+}
+
 fn check(len: usize, offset: usize, [rows, cols]: [usize; 2], [row, col]: [usize; 2]) {
     assert!(rows > 0 && cols > 0, "empty matrix");
     let last = offset + (rows - 1) * row + (cols - 1) * col;

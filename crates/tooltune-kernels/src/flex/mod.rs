@@ -5,8 +5,12 @@
 
 mod attention;
 mod autodiff;
+mod bf16;
+mod cross_entropy;
+mod dropout;
 mod geglu;
 mod heads;
+mod lora;
 mod math;
 mod matrix;
 mod parallel;
@@ -16,12 +20,18 @@ mod simd;
 mod softmax;
 mod spans;
 
+use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::{BoolTensor, FloatTensor};
 use burn::backend::{Backend, Dispatch, Flex, backend_extension};
-use burn::tensor::{Bool, Shape, Tensor, TensorData};
+use burn::tensor::{Bool, DType, Shape, Tensor, TensorData};
 use burn_flex::FlexTensor;
 
 use attention::Scaling;
+use bf16::Isa;
+use dropout::Dropout;
+use lora::{Lora, LoraParams};
+
+pub(crate) use cross_entropy::cross_entropy;
 
 /// Operations with a fused implementation. Float tensors are `f32` and not empty.
 #[backend_extension(Flex, Autodiff)]
@@ -44,6 +54,41 @@ pub(crate) trait Fused: Backend {
     /// Rotary embedding. The tables are constants.
     fn rotate_half(x: FloatTensor<Self>, cos: FloatTensor<Self>, sin: FloatTensor<Self>)
     -> FloatTensor<Self>;
+
+    /// Rows of `x` through a weight in bf16, `[out, in]`.
+    fn bf16_linear(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        direction: Direction,
+    ) -> FloatTensor<Self>;
+
+    /// Rows of `x` through a weight in `f32` or bf16, and through an adapter.
+    fn lora_linear(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        lora_a: FloatTensor<Self>,
+        lora_b: FloatTensor<Self>,
+        params: LoraParams,
+    ) -> FloatTensor<Self>;
+}
+
+/// Which way rows go through a weight, `[out, in]`. Each is the gradient of the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    /// `x Wᵀ`, from `in` to `out`.
+    Forward,
+    /// `x W`, from `out` to `in`.
+    Backward,
+}
+
+impl Direction {
+    /// The other way.
+    fn reversed(self) -> Self {
+        match self {
+            Self::Forward => Self::Backward,
+            Self::Backward => Self::Forward,
+        }
+    }
 }
 
 /// Gradients of the operations of [`Fused`].
@@ -76,6 +121,19 @@ pub(crate) trait FusedGrad: Backend {
     /// Gradient of [`Fused::gemma_rms_norm`] with respect to the weight.
     fn rms_norm_weight_grad(x: FloatTensor<Self>, eps: f32, grad: FloatTensor<Self>) -> FloatTensor<Self>;
 
+    /// [`Fused::lora_linear`] with what its gradient needs: the rows between A and B.
+    fn lora_linear_with_low(
+        inputs: LoraInputs<Self>,
+        params: LoraParams,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>);
+
+    /// Gradients of [`Fused::lora_linear`] with respect to x (if wanted), A and B.
+    fn lora_linear_grad(
+        state: LoraState<Self>,
+        grad: FloatTensor<Self>,
+        wants_x: bool,
+    ) -> (Option<FloatTensor<Self>>, [FloatTensor<Self>; 2]);
+
     /// Gradient of [`Fused::rotate_half`] with respect to x.
     fn rotate_half_grad(
         cos: FloatTensor<Self>,
@@ -91,6 +149,23 @@ pub(crate) struct AttentionState<B: Backend> {
     mask: BoolTensor<B>,
     stats: Vec<softmax::RowStats>,
     scaling: Scaling,
+}
+
+/// The tensors of [`Fused::lora_linear`].
+#[derive(Clone, Debug)]
+pub(crate) struct LoraInputs<B: Backend> {
+    x: FloatTensor<B>,
+    weight: FloatTensor<B>,
+    lora_a: FloatTensor<B>,
+    lora_b: FloatTensor<B>,
+}
+
+/// What the gradient of [`Fused::lora_linear`] needs.
+#[derive(Clone, Debug)]
+pub(crate) struct LoraState<B: Backend> {
+    inputs: LoraInputs<B>,
+    low: FloatTensor<B>,
+    params: LoraParams,
 }
 
 impl Fused for Flex {
@@ -117,6 +192,26 @@ impl Fused for Flex {
 
     fn rotate_half(x: FlexTensor, cos: FlexTensor, sin: FlexTensor) -> FlexTensor {
         rope::rotate(&x, &cos, &sin, false)
+    }
+
+    fn bf16_linear(x: FlexTensor, weight: FlexTensor, direction: Direction) -> FlexTensor {
+        let (x, weight) = (x.to_contiguous(), weight.to_contiguous());
+        let (rows, [outputs, inputs]) = (x.layout().shape()[0], weight.layout().shape().dims());
+        let weight = bf16::Weight::new(bf16_bits(&weight), inputs);
+        match direction {
+            Direction::Forward => tensor(weight.forward(Isa::best(), x.storage()), [rows, outputs]),
+            Direction::Backward => tensor(weight.backward(Isa::best(), x.storage()), [rows, inputs]),
+        }
+    }
+
+    fn lora_linear(
+        x: FlexTensor,
+        weight: FlexTensor,
+        lora_a: FlexTensor,
+        lora_b: FlexTensor,
+        params: LoraParams,
+    ) -> FlexTensor {
+        Self::lora_linear_with_low(LoraInputs { x, weight, lora_a, lora_b }, params).0
     }
 }
 
@@ -152,9 +247,54 @@ impl FusedGrad for Flex {
         tensor(rms_norm::weight_grad(x.storage(), hidden, eps, grad.storage()), [hidden])
     }
 
+    fn lora_linear_with_low(inputs: LoraInputs<Self>, params: LoraParams) -> (FlexTensor, FlexTensor) {
+        let LoraInputs { x, weight, lora_a, lora_b } = inputs;
+        let [x, a, b] = [x, lora_a, lora_b].map(|tensor| tensor.to_contiguous());
+        let rank = a.layout().shape()[0];
+        let rows = x.layout().shape()[0];
+        let mut out = product(x.clone(), weight, Direction::Forward);
+        let lora = Lora { a: a.storage(), b: b.storage(), rank, params };
+        let low = lora.forward(x.storage(), out.storage_mut());
+        (out, tensor(low, [rows, rank]))
+    }
+
+    fn lora_linear_grad(
+        state: LoraState<Self>,
+        grad: FlexTensor,
+        wants_x: bool,
+    ) -> (Option<FlexTensor>, [FlexTensor; 2]) {
+        let LoraState { inputs: LoraInputs { x, weight, lora_a, lora_b }, low, params } = state;
+        let [x, a, b, grad] = [x, lora_a, lora_b, grad].map(|tensor| tensor.to_contiguous());
+        let mut d_x = wants_x.then(|| product(grad.clone(), weight, Direction::Backward));
+        let lora = Lora { a: a.storage(), b: b.storage(), rank: a.layout().shape()[0], params };
+        let target = d_x.as_mut().map(|d_x| d_x.storage_mut());
+        let grads = lora.backward(x.storage(), low.storage(), grad.storage(), target);
+        let [a_shape, b_shape] = [&a, &b].map(|tensor| tensor.layout().shape().clone());
+        (d_x, [tensor(grads.a, a_shape), tensor(grads.b, b_shape)])
+    }
+
     fn rotate_half_grad(cos: FlexTensor, sin: FlexTensor, grad: FlexTensor) -> FlexTensor {
         rope::rotate(&grad, &cos, &sin, true)
     }
+}
+
+/// Rows of `x` through a weight of either type; the result is contiguous and its own.
+fn product(x: FlexTensor, weight: FlexTensor, direction: Direction) -> FlexTensor {
+    if weight.dtype() == DType::BF16 {
+        return Flex::bf16_linear(x, weight, direction);
+    }
+    let weight = match direction {
+        Direction::Forward => weight.transpose(0, 1),
+        Direction::Backward => weight,
+    };
+    <Flex as FloatTensorOps<Flex>>::float_matmul(x, weight).to_contiguous()
+}
+
+/// The elements of a contiguous bf16 tensor.
+fn bf16_bits(tensor: &FlexTensor) -> &[u16] {
+    let values: &[burn::tensor::bf16] = tensor.storage();
+    // SAFETY: `bf16` is a transparent wrapper of `u16`.
+    unsafe { std::slice::from_raw_parts(values.as_ptr().cast(), values.len()) }
 }
 
 /// `1 + weight`.
@@ -200,6 +340,27 @@ pub(crate) fn rms_norm(x: Tensor<2>, weight: Tensor<1>, eps: f64) -> Tensor<2> {
 pub(crate) fn rope(x: Tensor<4>, cos: Tensor<3>, sin: Tensor<3>) -> Tensor<4> {
     let (x, cos, sin) = (x.into_dispatch(), cos.into_dispatch(), sin.into_dispatch());
     Tensor::from_dispatch(<Dispatch as Fused>::rotate_half(x, cos, sin))
+}
+
+/// [`Fused::bf16_linear`] on Burn's tensors.
+pub(crate) fn bf16_linear(x: Tensor<2>, weight: Tensor<2>, direction: Direction) -> Tensor<2> {
+    let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
+    Tensor::from_dispatch(<Dispatch as Fused>::bf16_linear(x, weight, direction))
+}
+
+/// [`Fused::lora_linear`] on Burn's tensors; `dropout` is a probability and a seed.
+pub(crate) fn lora_linear(
+    x: Tensor<2>,
+    weight: Tensor<2>,
+    lora_a: Tensor<2>,
+    lora_b: Tensor<2>,
+    scaling: f64,
+    dropout: Option<(f64, u64)>,
+) -> Tensor<2> {
+    let dropout = dropout.map(|(prob, seed)| Dropout::new(prob, seed));
+    let params = LoraParams { scaling: scaling as f32, dropout };
+    let [x, weight, lora_a, lora_b] = [x, weight, lora_a, lora_b].map(Tensor::into_dispatch);
+    Tensor::from_dispatch(<Dispatch as Fused>::lora_linear(x, weight, lora_a, lora_b, params))
 }
 
 #[cfg(test)]

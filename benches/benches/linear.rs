@@ -1,0 +1,44 @@
+//! Rows through one frozen weight of Gemma-2-2B, forward and back, with the weight in f32 and in bf16: many rows as in training, one as in
+//! decoding.
+#![recursion_limit = "256"]
+
+use std::hint::black_box;
+
+use burn::tensor::{DType, Distribution, Tensor};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use tooltune_benches::{device, group, sync};
+use tooltune_kernels::{linear, linear_transposed};
+
+/// `up_proj`.
+const OUTPUTS: usize = 9216;
+const INPUTS: usize = 2304;
+
+fn products(criterion: &mut Criterion) {
+    let device = device();
+    let random = |shape: [usize; 2]| Tensor::<2>::random(shape, Distribution::Normal(0.0, 1.0), &device);
+    for rows in [256, 8, 1] {
+        let mut group = group(criterion, &format!("linear/{OUTPUTS}x{INPUTS}/rows_{rows}"));
+        // Multiplications and additions.
+        group.throughput(Throughput::Elements((2 * rows * OUTPUTS * INPUTS) as u64));
+        for (name, dtype) in [("f32", DType::F32), ("bf16", DType::BF16)] {
+            let weight = random([OUTPUTS, INPUTS]).cast(dtype);
+            let (x, g) = (random([rows, INPUTS]), random([rows, OUTPUTS]));
+            group.bench_function(format!("{name}/forward"), |b| {
+                b.iter(|| {
+                    black_box(linear(x.clone(), weight.clone()));
+                    sync(&device);
+                });
+            });
+            group.bench_function(format!("{name}/backward"), |b| {
+                b.iter(|| {
+                    black_box(linear_transposed(g.clone(), weight.clone()));
+                    sync(&device);
+                });
+            });
+        }
+        group.finish();
+    }
+}
+
+criterion_group!(benches, products);
+criterion_main!(benches);

@@ -1,0 +1,126 @@
+//! Cross-entropy of soft-capped logits, with its gradient.
+
+use burn::tensor::{DType, IndexingUpdateOp, Int, Tensor};
+
+/// What [`cross_entropy`] computes.
+#[derive(Clone, Debug)]
+pub struct CrossEntropy {
+    /// The weighted loss of each row, `[rows]`.
+    pub losses: Tensor<1>,
+    /// The gradient of their sum with respect to the raw logits, `[rows, vocab]`, where it was asked for.
+    pub gradient: Option<Tensor<2>>,
+}
+
+/// `weightᵢ · −log softmax(cap · tanh(rawᵢ / cap))[targetᵢ]` for untracked tensors, and the gradient of the sum with respect to `raw`.
+///
+/// Without `softcap` the logits are `raw` itself. On `flex`, `f32` logits are overwritten by their gradient where nobody else holds them: no
+/// second matrix of that size exists.
+///
+/// # Shapes
+/// - `raw`: `[rows, vocab]`
+/// - `targets`, `weights`: `[rows]`, targets below `vocab`
+///
+/// # Panics
+/// If the shapes do not fit together, or on `flex` if a target is not below `vocab`.
+pub fn cross_entropy(
+    raw: Tensor<2>,
+    targets: &Tensor<1, Int>,
+    weights: &Tensor<1>,
+    softcap: Option<f64>,
+    gradient: bool,
+) -> CrossEntropy {
+    let [rows, _] = raw.dims();
+    assert!(
+        targets.dims() == [rows] && weights.dims() == [rows],
+        "cross_entropy: targets {:?} and weights {:?} do not fit logits {:?}",
+        targets.dims(),
+        weights.dims(),
+        raw.dims()
+    );
+    #[cfg(feature = "cpu")]
+    if !raw.device().is_autodiff() && crate::device::is_fused(&raw) {
+        return crate::flex::cross_entropy(raw, targets, weights, softcap, gradient);
+    }
+    composed(raw, targets, weights, softcap, gradient)
+}
+
+fn composed(
+    raw: Tensor<2>,
+    targets: &Tensor<1, Int>,
+    weights: &Tensor<1>,
+    softcap: Option<f64>,
+    gradient: bool,
+) -> CrossEntropy {
+    let [rows, _] = raw.dims();
+    let (target, weight) = (targets.clone().reshape([rows, 1]), weights.clone().reshape([rows, 1]));
+    // With a cap, t = tanh(raw / cap) is kept: the derivative of the cap is 1 − t².
+    let (logits, tanh) = match softcap {
+        Some(cap) => {
+            let t = raw.div_scalar(cap).tanh();
+            (t.clone().mul_scalar(cap), Some(t))
+        }
+        None => (raw, None),
+    };
+    let max = logits.clone().max_dim(1);
+    let exp = (logits.clone() - max.clone()).exp();
+    let sum = exp.clone().sum_dim(1);
+    let loss = (sum.clone().log() + max - logits.gather(1, target.clone())) * weight.clone();
+    let gradient = gradient.then(|| {
+        let minus_one = Tensor::full([rows, 1], -1.0, (&exp.device(), DType::F32));
+        let d_logits = (exp / sum).scatter(1, target, minus_one, IndexingUpdateOp::Add) * weight;
+        match tanh {
+            Some(t) => d_logits * (t.square().neg() + 1.0),
+            None => d_logits,
+        }
+    });
+    CrossEntropy { losses: loss.reshape([rows]), gradient }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{assert_close, device, random, values};
+
+    fn case(rows: usize, vocab: usize, scale: f64) -> (Tensor<2>, Tensor<1, Int>, Tensor<1>) {
+        let targets: Vec<i32> = (0..rows).map(|row| (row * 7919 % vocab) as i32).collect();
+        let weights = random([rows], 1.0, 3).abs();
+        (random([rows, vocab], scale, 1), Tensor::from_data(targets.as_slice(), &device()), weights)
+    }
+
+    #[test]
+    fn matches_plain_operations() {
+        for (rows, vocab) in [(1, 1), (3, 5), (17, 300), (40, 9001)] {
+            for cap in [None, Some(5.0), Some(30.0)] {
+                let (raw, targets, weights) = case(rows, vocab, 6.0);
+                let expected = composed(raw.clone(), &targets, &weights, cap, true);
+                let actual = cross_entropy(raw.clone(), &targets, &weights, cap, true);
+                assert_close("losses", &actual.losses, &expected.losses, 2e-6);
+                let (actual, expected) =
+                    (actual.gradient.expect("asked for"), expected.gradient.expect("too"));
+                assert_close("gradient", &actual, &expected, 2e-6);
+                let only_loss = cross_entropy(raw.clone(), &targets, &weights, cap, false);
+                assert!(only_loss.gradient.is_none());
+                // What somebody else holds is not overwritten.
+                assert_eq!(values(&raw), values(&case(rows, vocab, 6.0).0));
+            }
+        }
+    }
+
+    #[test]
+    fn extreme_logits_stay_finite() {
+        let (raw, targets, weights) = case(4, 50, 1e4);
+        for cap in [None, Some(30.0)] {
+            let out = cross_entropy(raw.clone(), &targets, &weights, cap, true);
+            assert!(values(&out.losses).iter().all(|loss| loss.is_finite()));
+            assert!(values(&out.gradient.expect("asked for")).iter().all(|d| d.is_finite()));
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_number_is_not_hidden() {
+        let (raw, targets, weights) = case(2, 50, 1.0);
+        let raw = raw.slice_assign([0..1, 3..4], Tensor::full([1, 1], f32::NAN, &device()));
+        let losses = values(&cross_entropy(raw, &targets, &weights, Some(30.0), true).losses);
+        assert!(losses[0].is_nan() && losses[1].is_finite());
+    }
+}

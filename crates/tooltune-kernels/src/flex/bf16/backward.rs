@@ -1,0 +1,54 @@
+//! `g W`.
+
+use super::isa::Isa;
+use super::output::Rows;
+use super::tile::{BLOCK, DEPTH, Panels, SIDE, Sums, Tile, scratch};
+use super::{Weight, pack, pieces};
+use crate::flex::parallel::for_each;
+
+/// Columns of one task: 256 bytes of each row of the weight, read one after the other.
+const WIDTH: usize = 128;
+
+/// What a thread keeps from block to block.
+#[derive(Default)]
+struct Scratch {
+    tiles: Vec<Tile>,
+    sums: Vec<f32>,
+}
+
+/// Writes all of `out`.
+pub(super) fn backward(weight: Weight, isa: Isa, g: &[f32], out: Rows) {
+    let panels = out.count().div_ceil(BLOCK) * (BLOCK / SIDE);
+    let per_panel = weight.outputs.div_ceil(DEPTH);
+    let mut rows = vec![Tile::ZERO; panels * per_panel];
+    for_each(g.len(), rows.chunks_mut(per_panel).collect(), |(): &mut (), panel, tiles| {
+        pack::rows(g, weight.outputs, panel * SIDE, tiles);
+    });
+    let starts: Vec<usize> = (0..weight.inputs).step_by(WIDTH).collect();
+    let block = |buffers: &mut Scratch, _, first: usize| {
+        let valid = WIDTH.min(weight.inputs - first);
+        let width = valid.next_multiple_of(BLOCK);
+        buffers.sums.resize(panels * SIDE * width, 0.0);
+        let mut sums = Sums::new(&mut buffers.sums, width);
+        isa.enter(|session| {
+            for (start, len) in pieces(weight.outputs) {
+                let len = len.div_ceil(DEPTH);
+                let tiles = scratch(&mut buffers.tiles, width / SIDE * len);
+                pack::weight_cols(weight, first, start, width / SIDE, tiles);
+                let cols: Vec<&[Tile]> = tiles.chunks(len).collect();
+                let panel = |panel: usize| &rows[panel * per_panel + start / DEPTH..][..len];
+                for (left, cols) in cols.chunks(2).enumerate() {
+                    for top in (0..panels).step_by(2) {
+                        let panels = Panels::new([panel(top), panel(top + 1)], [cols[0], cols[1]]);
+                        session.multiply(panels, &mut sums, [top * SIDE, left * BLOCK], start > 0);
+                    }
+                }
+            }
+        });
+        for (row, sums) in sums.values().chunks(width).take(out.count()).enumerate() {
+            // SAFETY: the columns from `first` on belong to this task.
+            unsafe { out.write(row, first, &sums[..valid]) };
+        }
+    };
+    for_each(g.len() * weight.inputs / 8, starts, block);
+}

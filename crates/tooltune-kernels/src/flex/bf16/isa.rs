@@ -1,0 +1,79 @@
+//! Which instructions compute a block.
+
+use std::sync::OnceLock;
+
+use super::portable;
+use super::tile::{Panels, Sums};
+
+/// Instruction sets that have a kernel of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Isa {
+    /// Tile registers and `tdpbf16ps`.
+    #[cfg(target_arch = "x86_64")]
+    Amx,
+    /// AVX-512 with `vdpbf16ps`.
+    #[cfg(target_arch = "x86_64")]
+    Avx512Bf16,
+    /// Widened to `f32`, with AVX-512, AVX2 or what the target has.
+    Portable,
+}
+
+impl Isa {
+    /// The fastest that this processor and operating system offer.
+    pub(crate) fn best() -> Self {
+        static BEST: OnceLock<Isa> = OnceLock::new();
+        *BEST.get_or_init(|| Self::available()[0])
+    }
+
+    /// All that can run here, the fastest first.
+    pub(crate) fn available() -> Vec<Self> {
+        let mut all = Vec::new();
+        #[cfg(all(target_arch = "x86_64", not(miri)))]
+        {
+            if super::amx::is_available() {
+                all.push(Self::Amx);
+            }
+            if super::avx512::is_available() {
+                all.push(Self::Avx512Bf16);
+            }
+        }
+        all.push(Self::Portable);
+        all
+    }
+
+    /// Runs `work` on this thread with whatever state the instructions need.
+    pub(super) fn enter<R>(self, work: impl FnOnce(Session) -> R) -> R {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Amx => {
+                let _configured = super::amx::Configured::new();
+                work(Session(self))
+            }
+            _ => work(Session(self)),
+        }
+    }
+}
+
+/// Proof that [`Isa::enter`] has prepared this thread.
+#[derive(Clone, Copy)]
+pub(super) struct Session(Isa);
+
+impl Session {
+    /// Computes the block of sums at `row` and `col`: `rows · cols`, added to what is there if `accumulate`.
+    pub(super) fn multiply(self, panels: Panels, sums: &mut Sums, [row, col]: [usize; 2], accumulate: bool) {
+        let stride = sums.stride();
+        let block = sums.block(row, col);
+        match self.0 {
+            // SAFETY: `available` found the instructions, `enter` configured the tiles, and a block has 32 rows of 32
+            // elements.
+            #[cfg(target_arch = "x86_64")]
+            Isa::Amx => unsafe { super::amx::multiply(panels, block.as_mut_ptr(), stride, accumulate) },
+            // SAFETY: as above; no state is needed.
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512Bf16 => unsafe {
+                super::avx512::multiply(panels, block.as_mut_ptr(), stride, accumulate)
+            },
+            Isa::Portable => portable::multiply(panels, block, stride, accumulate),
+        }
+    }
+}
