@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use burn::module::Module;
-use burn::tensor::DType;
+use burn::module::{Module, Param};
+use burn::tensor::{DType, Tensor};
 use tooltune_lm::MapProjections;
 
 use crate::config::{EMBED_TOKENS, LM_HEAD, is_suffix};
-use crate::{AdapterWeights, InitLoraWeights, LoraConfig, LoraLinear};
+use crate::{InitLoraWeights, LoraAdapter, LoraConfig, LoraLinear};
 
 /// Numbers of values: those that are trained, and all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,14 +19,25 @@ pub struct ParameterCount {
 }
 
 impl ParameterCount {
-    /// Counts those of a model with the adapter that `config` describes.
-    pub fn of<M>(model: &M, config: &LoraConfig) -> Self
+    /// Counts those of a model with an adapter.
+    pub fn of<M>(model: &M) -> Self
     where
         M: MapProjections<Projection = LoraLinear> + Module,
     {
-        // The frozen pair that PiSSA stores is no trained one.
-        let trained = LoraConfig { init_lora_weights: InitLoraWeights::Default, ..config.clone() };
-        let trainable = AdapterWeights::of(model, &trained).num_params();
+        let pair = |adapter: &LoraAdapter| {
+            let magnitudes = adapter.magnitude.as_ref().map_or(0, |magnitude| size(&magnitude.weight));
+            size(&adapter.lora_a) + size(&adapter.lora_b) + magnitudes
+        };
+        let mut trainable = 0;
+        model.visit_projections(&mut |_, projection| {
+            trainable += projection.adapter.as_ref().map_or(0, pair);
+        });
+        let table = model.embedding();
+        trainable += [&table.embed_tokens, &table.lm_head].into_iter().flatten().map(pair).sum::<usize>();
+        trainable += table.tokens.as_ref().map_or(0, |tokens| size(&tokens.weight));
+        if let Some(saved) = &table.saved {
+            trainable += [&saved.embed_tokens, &saved.lm_head].into_iter().flatten().map(size).sum::<usize>();
+        }
         Self { trainable, total: model.num_params() }
     }
 
@@ -111,6 +122,10 @@ impl fmt::Display for ParameterCount {
             megabytes(DType::BF16)
         )
     }
+}
+
+fn size<const D: usize>(parameter: &Param<Tensor<D>>) -> usize {
+    parameter.lazy_shape().num_elements()
 }
 
 fn thousands(count: usize) -> String {

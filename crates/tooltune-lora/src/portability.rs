@@ -110,6 +110,8 @@ pub const RULES: [Rule; 37] = [
     rule(Vllm, AddedTokens, Refuses, "the vocabulary cannot grow with an adapter"),
     rule(Vllm, RankPattern, Misreads, ONE_SCALE),
     rule(Vllm, AlphaPattern, Misreads, ONE_SCALE),
+    // What adapters are when they are read with the model. Newer versions, where they come and go at run time, read scales and patterns, and refuse
+    // what is only left out here.
     rule(MistralRs, RsLora, Misreads, NO_ROOT),
     rule(MistralRs, Dora, Misreads, "the magnitudes are ignored"),
     rule(MistralRs, RankPattern, Refuses, "every module must have the rank of the config"),
@@ -132,8 +134,13 @@ pub const RULES: [Rule; 37] = [
     rule(LlamaCpp, RsLora, Misreads, NO_ROOT),
     rule(LlamaCpp, Dora, Refuses, "the converter stops at magnitudes"),
     rule(LlamaCpp, AlphaPattern, Misreads, ONE_ALPHA),
-    // The converter takes these, but a graph whose head is the embedding does not apply them as two.
-    rule(LlamaCpp, Embedding, Misreads, "embedding and tied head are one tensor"),
+    // The converter takes these. But the graph's head is the embedding under the same name, and so gets the pair as well, transposed.
+    rule(
+        LlamaCpp,
+        Embedding,
+        Refuses,
+        "the pair is applied to the tied head too, where its shapes do not fit",
+    ),
     rule(LlamaCpp, Head, Refuses, "a tied head is not a tensor of its own"),
     rule(LlamaCpp, TokenRows, Refuses, "the converter stops at anything but lora_A and lora_B"),
     rule(LlamaCpp, AddedTokens, Refuses, "the converter stops at anything but lora_A and lora_B"),
