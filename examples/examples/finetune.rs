@@ -26,7 +26,7 @@ use tooltune::sft::{
     BatchSize, GradientGuard, MetricsFile, OptimizerConfig, ScheduleConfig, SchedulerType, TrainerCallback,
     TrainingConfig, train,
 };
-use tooltune_examples::backend::Compute;
+use tooltune_examples::backend::{Compute, WeightDtype};
 use tooltune_examples::cli::exit_code;
 use tooltune_examples::dialect::{Choice, Dialect, Preset, Schema, encode_all};
 use tooltune_examples::generation_eval::{EvaluateByGeneration, split_evenly};
@@ -96,6 +96,9 @@ struct Args {
     /// Dropout on the input of the adapter.
     #[arg(long)]
     dropout: Option<f64>,
+    /// The dtype of the adapter's file; in bf16 it is half the size.
+    #[arg(long, value_enum, default_value = "f32")]
+    adapter_dtype: WeightDtype,
     /// Seed of the adapter's start, the shuffle, dropout and the generated data.
     #[arg(long, default_value_t = 42)]
     seed: u64,
@@ -224,7 +227,7 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let after = evaluate("after", &adapted, &tokenizer, &job, &asked)?;
 
     let adapter = AdapterWeights::of(&adapted, &job.lora);
-    adapter.save(args.out.join("adapter"))?;
+    adapter.save_as(args.out.join("adapter"), args.adapter_dtype.into())?;
     adapter.write_export_report(args.out.join("adapter"), vocab_size)?;
     job.dialect.save(&args.out.join("adapter"))?;
     loss_curve(&args.out.join("loss.svg"), &history.0)?;

@@ -66,8 +66,8 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     );
     if merged.untied {
         println!(
-            "the head is no longer tied to the embedding: the checkpoint has a lm_head.weight of its own. transformers loads it; \
-             vLLM's Gemma-2 refuses it, and llama.cpp's converter leaves the head out"
+            "the head is no longer tied to the embedding: the checkpoint has a lm_head.weight of its own. transformers loads it; vLLM and \
+             llama.cpp know Gemma-2 with a tied head only"
         );
     }
     println!("in bf16 {:.1} % of the update is lost to rounding", 100.0 * merged.total_rounding().lost());

@@ -141,7 +141,7 @@ pub const RULES: [Rule; 37] = [
         Refuses,
         "the pair is applied to the tied head too, where its shapes do not fit",
     ),
-    rule(LlamaCpp, Head, Refuses, "a tied head is not a tensor of its own"),
+    rule(LlamaCpp, Head, Misreads, "the converter leaves the pair of a tied head out"),
     rule(LlamaCpp, TokenRows, Refuses, "the converter stops at anything but lora_A and lora_B"),
     rule(LlamaCpp, AddedTokens, Refuses, "the converter stops at anything but lora_A and lora_B"),
     rule(LlamaCpp, ModulesToSave, Refuses, "the converter stops at anything but lora_A and lora_B"),

@@ -21,10 +21,10 @@ pub fn with_stop_tokens(existing: Option<&str>, ids: &[u32]) -> Option<String> {
         Some(text) => serde_json::from_str(text).ok()?,
         None => Map::new(),
     };
-    let mut stops = match config.remove("eos_token_id") {
+    let mut stops = match config.get("eos_token_id") {
         None | Some(Value::Null) => Vec::new(),
-        Some(Value::Array(stops)) => stops,
-        Some(one) => vec![one],
+        Some(Value::Array(stops)) => stops.clone(),
+        Some(one) => vec![one.clone()],
     };
     for id in ids.iter().map(|id| json!(id)) {
         if !stops.contains(&id) {

@@ -70,7 +70,6 @@ impl AdapterWeights {
             ("general.architecture", text(&options.architecture)),
             ("general.type", text("adapter")),
             ("general.name", text(&options.name)),
-            ("general.file_type", GgufValue::U32(u32::from(options.dtype == GgufDtype::F16))),
             ("general.quantization_version", GgufValue::U32(QUANTIZATION_VERSION)),
             ("adapter.type", text("lora")),
             ("adapter.lora.alpha", GgufValue::F32(alpha)),
