@@ -61,7 +61,7 @@ pub enum Layer {
     /// With our adapters.
     Ours(Box<Gemma2<LoraLinear>>),
     /// Plain projections, or Burn's adapters on them.
-    Plain(Gemma2<Linear>),
+    Plain(Box<Gemma2<Linear>>),
 }
 
 impl Layer {
@@ -79,10 +79,11 @@ impl Layer {
             Variant::BurnApplyLora { r } => {
                 let projections = ParamGroup::from_any_predicates(ALL_PROJECTIONS.to_vec());
                 let config = Lora::new(r, lora(r).lora_alpha).set_param_group(projections);
-                Self::Plain(base.apply_lora(config))
+                Self::Plain(Box::new(base.apply_lora(config)))
             }
             Variant::Merged => {
-                Self::Plain(merge(attach(base, &lora(16), 1).expect("the rank fits")).model.freeze())
+                let adapted = attach(base, &lora(16), 1).expect("the rank fits");
+                Self::Plain(Box::new(merge(adapted).model.freeze()))
             }
         }
     }
@@ -109,7 +110,7 @@ impl Input {
     pub fn forward_backward(&self, layer: &Layer) -> usize {
         match layer {
             Layer::Ours(model) => self.both(model.as_ref()),
-            Layer::Plain(model) => self.both(model),
+            Layer::Plain(model) => self.both(model.as_ref()),
         }
     }
 
@@ -117,7 +118,7 @@ impl Input {
     pub fn forward(&self, layer: &Layer) {
         match layer {
             Layer::Ours(model) => drop(self.run(model.as_ref(), self.hidden.clone())),
-            Layer::Plain(model) => drop(self.run(model, self.hidden.clone())),
+            Layer::Plain(model) => drop(self.run(model.as_ref(), self.hidden.clone())),
         }
         sync(&self.device);
     }

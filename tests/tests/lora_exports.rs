@@ -142,7 +142,20 @@ fn impossible(config: &LoraConfig) -> bool {
 fn a_gguf_adapter_computes_the_same_delta_by_the_rules_of_llama_cpp() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("adapter.gguf");
-    for (kind, weights) in adapters().into_iter().filter(|(_, weights)| !impossible(&weights.config)) {
+    let possible = adapters().into_iter().filter(|(_, weights)| !impossible(&weights.config));
+    let varied = possible.flat_map(|(kind, weights)| {
+        // The same pairs, scaled in other ways.
+        let (mut root, mut alphas) = (weights.clone(), weights.clone());
+        root.config.use_rslora = true;
+        root.config.lora_alpha = 3.3;
+        alphas
+            .config
+            .patterns
+            .alpha_pattern
+            .insert(0, ("q_proj".to_owned(), 2.5 * weights.config.lora_alpha));
+        [(kind.clone(), weights), (format!("{kind} root"), root), (format!("{kind} alphas"), alphas)]
+    });
+    for (kind, weights) in varied {
         for (dtype, code, tolerance) in [(GgufDtype::F32, 0, 1e-6), (GgufDtype::F16, 1, 2e-3)] {
             let options = GgufOptions { name: format!("a {kind}"), dtype, ..GgufOptions::default() };
             weights.save_gguf(&path, &options).unwrap_or_else(|e| panic!("{kind}: {e}"));
@@ -209,6 +222,25 @@ fn what_no_gguf_adapter_can_have_is_refused_by_name() {
         AdapterWeights::of(&attach(base(&Device::flex()), config, 1).expect("attaches"), config)
     };
     let plain = LoraConfig { r: 2, ..LoraConfig::default() };
+    let target = |name: &str| LoraConfig { target_modules: vec![name.to_owned()], ..plain.clone() };
+    let saved = vec!["embed_tokens".to_owned()];
+    for (config, feature) in [
+        (LoraConfig { use_dora: true, ..plain.clone() }, Feature::Dora),
+        (target("embed_tokens"), Feature::Embedding),
+        (target("lm_head"), Feature::Head),
+        (LoraConfig { trainable_token_indices: vec![4], ..plain.clone() }, Feature::TokenRows),
+        (LoraConfig { modules_to_save: saved, ..plain.clone() }, Feature::ModulesToSave),
+    ] {
+        let refused = fresh(&config).save_gguf(&path, &options);
+        assert!(
+            matches!(refused, Err(Error::NotPortable { rule }) if rule.feature == feature),
+            "{feature:?}"
+        );
+    }
+    // Weights of which the config says nothing are not left out silently.
+    let mut unsaid = fresh(&LoraConfig { use_dora: true, ..plain.clone() });
+    unsaid.config = plain.clone();
+    assert!(matches!(unsaid.save_gguf(&path, &options), Err(Error::UnexpectedTensor { .. })));
     let mut weights = fresh(&plain);
     let (first, (a, b)) = weights.tensors.pop_first().expect("has weights");
     weights.tensors.insert("model.layers.0.mlp.router".to_owned(), (a.clone(), b.clone()));

@@ -10,8 +10,8 @@ use tooltune_lm::write_text;
 use crate::config::{EMBED_TOKENS, LM_HEAD, is_suffix, is_vocabulary};
 use crate::{AdapterWeights, Error, LoraConfig};
 
-/// When the rules below were last compared with the programs' sources. Of the programs themselves only PEFT has been run on what this crate
-/// writes.
+/// When the rules below were last compared with the programs' sources. Of the programs themselves PEFT and llama.cpp have been run on what this
+/// crate writes.
 pub const RULES_DATED: &str = "2026-11";
 
 /// A program that reads PEFT's adapter folders.
