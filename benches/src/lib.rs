@@ -3,6 +3,8 @@
 //! A benchmark's name holds its size. Every measured closure ends with [`sync`], because a device may still be working when a call returns.
 #![recursion_limit = "256"]
 
+pub mod lora_layer;
+
 use std::time::Duration;
 
 use burn::tensor::{DType, Device};

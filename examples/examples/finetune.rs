@@ -20,13 +20,13 @@ use clap::Parser;
 use tooltune::chat::Conversation;
 use tooltune::eval::Record;
 use tooltune::gemma2::Gemma2;
-use tooltune::lora::{AdapterWeights, LoraConfig, LoraLinear, attach, trainable_parameters};
+use tooltune::lora::{AdapterWeights, LoraConfig, LoraLinear, ParameterCount, attach, trainable_parameters};
 use tooltune::sft::trainer::select_trainable;
 use tooltune::sft::{
     BatchSize, GradientGuard, MetricsFile, OptimizerConfig, ScheduleConfig, SchedulerType, TrainerCallback,
     TrainingConfig, train,
 };
-use tooltune_examples::backend::Compute;
+use tooltune_examples::backend::{Compute, WeightDtype};
 use tooltune_examples::cli::exit_code;
 use tooltune_examples::dialect::{Choice, Dialect, Preset, Schema, encode_all};
 use tooltune_examples::generation_eval::{EvaluateByGeneration, split_evenly};
@@ -96,6 +96,9 @@ struct Args {
     /// Dropout on the input of the adapter.
     #[arg(long)]
     dropout: Option<f64>,
+    /// The dtype of the adapter's file; in bf16 it is half the size.
+    #[arg(long, value_enum, default_value = "f32")]
+    adapter_dtype: WeightDtype,
     /// Seed of the adapter's start, the shuffle, dropout and the generated data.
     #[arg(long, default_value_t = 42)]
     seed: u64,
@@ -172,19 +175,19 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let asked = answerable(asked, training.max_length);
     let (watched, asked) = watched(args, asked)?;
     let adapted = attach(model, &job.lora, args.seed)?;
-    let parameters = adapted.num_params();
-    let trainable: usize = AdapterWeights::of(&adapted, &job.lora)
-        .tensors
-        .values()
-        .map(|(a, b)| a.shape().num_elements() + b.shape().num_elements())
-        .sum();
+    let vocab_size = adapted.config.vocab_size;
     eprintln!(
-        "{}: {} parameters, {trainable} of them trained (LoRA r={}, alpha={})",
+        "{}: LoRA r={}, alpha={}: {}",
         job.base.display(),
-        parameters,
         job.lora.r,
-        job.lora.lora_alpha
+        job.lora.lora_alpha,
+        ParameterCount::of(&adapted)
     );
+    for (consumer, rules) in job.lora.portability(vocab_size) {
+        if let Some(rule) = rules.first() {
+            eprintln!("{consumer} will not load the adapter as it is meant: {}", rule.reason);
+        }
+    }
 
     // Nothing is written before everything that was given has been read and understood.
     fs::create_dir_all(&args.out).map_err(|e| format!("{}: {e}", args.out.display()))?;
@@ -223,7 +226,9 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     };
     let after = evaluate("after", &adapted, &tokenizer, &job, &asked)?;
 
-    AdapterWeights::of(&adapted, &job.lora).save(args.out.join("adapter"))?;
+    let adapter = AdapterWeights::of(&adapted, &job.lora);
+    adapter.save_as(args.out.join("adapter"), args.adapter_dtype.into())?;
+    adapter.write_export_report(args.out.join("adapter"), vocab_size)?;
     job.dialect.save(&args.out.join("adapter"))?;
     loss_curve(&args.out.join("loss.svg"), &history.0)?;
     let mut report = format!(

@@ -1,21 +1,25 @@
-//! Merges an adapter into its base and writes an ordinary checkpoint.
+//! Merges an adapter into its base and writes a whole model folder.
 //!
 //! `cargo run --release --example merge -- --model DIR --adapter DIR --out DIR`
 #![recursion_limit = "256"]
 
 use std::error::Error;
-use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use burn::tensor::Device;
+use burn::tensor::{DType, Device};
 use clap::Parser;
 use tooltune::gemma2::Gemma2;
-use tooltune::lora::{AdapterWeights, merge};
+use tooltune::lora::{AdapterWeights, InitialRow, add_tokens, merge};
 use tooltune_examples::backend::WeightDtype;
 use tooltune_examples::cli::exit_code;
+use tooltune_examples::merged_folder::MergedFolder;
+use tooltune_examples::size::parse_size;
 
 /// Merge a LoRA adapter into its base: the result loads everywhere the base does.
+///
+/// Writes weights, config.json, the tokenizer's files (the adapter's own where its folder has one) and generation_config.json, whose
+/// eos_token_id names the tokens that end a turn. The folder is there afterwards as a whole or not at all.
 #[derive(Parser)]
 struct Args {
     /// The base, a save_pretrained folder.
@@ -24,60 +28,75 @@ struct Args {
     /// The adapter, a PEFT folder.
     #[arg(long)]
     adapter: PathBuf,
-    /// The folder to write.
+    /// The folder to write: a new one, or an empty one.
     #[arg(long)]
     out: PathBuf,
     /// The dtype of the merged weights. bf16 rounds the update away where it is small against the weight.
     #[arg(long, value_enum, default_value = "f32")]
     dtype: WeightDtype,
+    /// The largest file of weights; more than that becomes several files and an index.
+    #[arg(long, value_parser = parse_size, default_value = "5GB")]
+    max_shard_size: u64,
 }
-
-/// What a folder holds besides weights and config, and a server needs.
-const COMPANIONS: [&str; 6] = [
-    "tokenizer.json",
-    "tokenizer.model",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "chat_template.jinja",
-    "generation_config.json",
-];
 
 fn main() -> ExitCode {
     exit_code(run(&Args::parse()))
 }
 
 fn run(args: &Args) -> Result<(), Box<dyn Error>> {
-    // The base is never written over: not by another spelling of its path either.
-    for file in ["model.safetensors", "model.safetensors.index.json"] {
-        if args.out.join(file).exists() {
-            return Err(
-                format!("{} already holds a checkpoint: give another folder", args.out.display()).into()
-            );
-        }
+    // Before the work: the base is never written over, not by another spelling of its path either.
+    if args.out.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
+        return Err(format!("{}: there is something in it: give another folder", args.out.display()).into());
     }
     let device = Device::flex();
     let adapter = AdapterWeights::load(&args.adapter, &device)?;
+    for field in &adapter.warnings {
+        eprintln!("{}: {field} of adapter_config.json is not known and not used", args.adapter.display());
+    }
     // In f32 whatever is written: the sum is rounded once.
-    let base = Gemma2::from_pretrained(&args.model, burn::tensor::DType::F32, &device)?;
+    let base = Gemma2::from_pretrained(&args.model, DType::F32, &device)?;
+    let base = enlarged(base, &adapter)?;
     let merged = merge(adapter.attach(base)?);
-    merged.model.save_pretrained(&args.out, args.dtype.into())?;
-    for name in COMPANIONS {
-        let from = args.model.join(name);
-        if from.exists() {
-            fs::copy(&from, args.out.join(name)).map_err(|e| format!("{}: {e}", from.display()))?;
-        }
-    }
-    let dialect = args.adapter.join("tooltune.json");
-    if dialect.exists() {
-        fs::copy(&dialect, args.out.join("tooltune.json"))
-            .map_err(|e| format!("{}: {e}", dialect.display()))?;
-    }
-    println!("merged {} modules into {}", merged.rounding.len(), args.out.display());
+    let folder = MergedFolder { model: &merged.model, base: &args.model, adapter: &args.adapter };
+    let written = folder.write(&args.out, args.dtype.into(), args.max_shard_size)?;
+    let (modules, files, out) = (merged.rounding.len(), written.weight_files, args.out.display());
+    println!(
+        "merged {modules} modules into {out}, weights in {files} file{}",
+        if files == 1 { "" } else { "s" }
+    );
     if merged.untied {
         println!(
-            "the head is no longer tied to the embedding: the checkpoint has a lm_head.weight of its own"
+            "the head is no longer tied to the embedding: the checkpoint has a lm_head.weight of its own. transformers loads it; vLLM and \
+             llama.cpp know Gemma-2 with a tied head only"
         );
     }
     println!("in bf16 {:.1} % of the update is lost to rounding", 100.0 * merged.total_rounding().lost());
+    if written.stops.is_empty() {
+        println!("no tokenizer.json was found: tell your server which tokens end a turn");
+    } else {
+        let stops: Vec<String> = written.stops.iter().map(|(token, id)| format!("{token} ({id})")).collect();
+        println!("generation stops at {}", stops.join(" and "));
+    }
     Ok(())
+}
+
+/// The base with room for tokens that the adapter has added: all of their rows are in the adapter.
+fn enlarged(base: Gemma2, adapter: &AdapterWeights) -> Result<Gemma2, Box<dyn Error>> {
+    let vocab = base.config.vocab_size;
+    let mut added: Vec<u32> = adapter.config.trainable_token_indices.clone();
+    added.retain(|id| *id as usize >= vocab);
+    if added.is_empty() {
+        return Ok(base);
+    }
+    if !base.config.tie_word_embeddings {
+        return Err(
+            "the adapter adds tokens, but has no rows for the head, which is not tied to the embedding"
+                .into(),
+        );
+    }
+    // What the rows start from does not matter: the adapter replaces them.
+    let row = |id: u32| InitialRow { id, from_ids: vec![0] };
+    let rows: Vec<_> = added.into_iter().map(row).collect();
+    println!("the vocabulary grows from {vocab} to {} tokens", vocab + rows.len());
+    Ok(add_tokens(base, &rows, 0)?)
 }

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::ErrorKind;
 use std::path::Path;
 
 use burn::module::Param;
 use burn::tensor::{DType, Device, Tensor};
-use tooltune_lm::checkpoint::NamedTensor;
-use tooltune_lm::{Checkpoint, EmbeddingTable, Linear, MapProjections, write_safetensors, write_text};
+use tooltune_lm::checkpoint::{MAX_SHARD_BYTES, NamedTensor, write_shards};
+use tooltune_lm::{Checkpoint, EmbeddingTable, Linear, MapProjections, write_text};
 
 use crate::attention::{Gemma2Attention, HeadShape};
 use crate::decoder_layer::Gemma2DecoderLayer;
@@ -45,26 +44,34 @@ impl Gemma2<Linear> {
         Ok(Self { embed_tokens, layers, norm: reader.norm("model.norm")?, config })
     }
 
-    /// Writes `config.json` and `model.safetensors` to `folder`, which is made if need be, with all tensors in `dtype`. The index of a
-    /// sharded checkpoint that was there before is removed, the shards are not.
+    /// Writes `config.json` and the weights to `folder`, which is made if need be, with all tensors in `dtype`; the weights in one file up to
+    /// [`MAX_SHARD_BYTES`].
+    ///
+    /// # Errors
+    /// As [`save_sharded`](Self::save_sharded).
+    pub fn save_pretrained(&self, folder: impl AsRef<Path>, dtype: DType) -> Result<(), Error> {
+        self.save_sharded(folder, dtype, MAX_SHARD_BYTES).map(|_| ())
+    }
+
+    /// [`save_pretrained`](Self::save_pretrained) with at most `max_shard_bytes` of weights in a file; see [`write_shards`]. Gives the number of
+    /// these files.
     ///
     /// # Errors
     /// [`Error::Lm`] when writing fails, [`Error::Float16`].
-    pub fn save_pretrained(&self, folder: impl AsRef<Path>, dtype: DType) -> Result<(), Error> {
+    pub fn save_sharded(
+        &self,
+        folder: impl AsRef<Path>,
+        dtype: DType,
+        max_shard_bytes: u64,
+    ) -> Result<usize, Error> {
         if !matches!(dtype, DType::F32 | DType::BF16) {
             return Err(Error::Float16);
         }
         let folder = folder.as_ref();
         fs::create_dir_all(folder).map_err(tooltune_lm::Error::io(folder))?;
-        write_safetensors(folder.join("model.safetensors"), &self.named_tensors(dtype))?;
+        let count = write_shards(folder, &self.named_tensors(dtype), max_shard_bytes)?;
         write_text(folder.join("config.json"), &self.config.to_json(dtype))?;
-        let stale = folder.join("model.safetensors.index.json");
-        match fs::remove_file(&stale) {
-            Err(source) if source.kind() != ErrorKind::NotFound => {
-                Err(tooltune_lm::Error::io(stale)(source).into())
-            }
-            _ => Ok(()),
-        }
+        Ok(count)
     }
 
     fn named_tensors(&self, dtype: DType) -> Vec<NamedTensor> {

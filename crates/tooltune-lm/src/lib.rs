@@ -43,7 +43,7 @@ pub mod sampling;
 pub use batch::{Padding, TokenBatch};
 pub use cache::KvCache;
 pub use causal_lm::CausalLm;
-pub use checkpoint::{Checkpoint, TensorFile, write_safetensors, write_text};
+pub use checkpoint::{Checkpoint, TensorFile, write_file, write_safetensors, write_text};
 pub use embedding::{Embedding, EmbeddingTable};
 pub use error::Error;
 pub use generation::{FinishReason, Generated, Generation, GenerationConfig, generate, generate_batch};

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use burn::tensor::DType;
+
 use crate::config::{LM_HEAD, is_vocabulary};
 use crate::portability::Rule;
 
@@ -112,6 +114,20 @@ pub enum Error {
     NotPortable {
         /// The first rule that speaks against it.
         rule: Rule,
+    },
+    /// A module of the adapter has no counterpart in a GGUF file.
+    #[error("{path}: llama.cpp has no name for this module")]
+    NoGgufName {
+        /// The module.
+        path: String,
+    },
+    /// A value cannot be written in the dtype that was asked for.
+    #[error("{name} holds a value that is not finite in {dtype:?}")]
+    NotFinite {
+        /// The tensor.
+        name: String,
+        /// The dtype.
+        dtype: DType,
     },
     /// The row of a token cannot be made.
     #[error("token {id}: {problem}")]

@@ -29,12 +29,14 @@
 //! | [`config`] | what gets an adapter, of what kind and size |
 //! | [`config_file`] | `adapter_config.json` |
 //! | [`dora`] | magnitudes beside directions |
+//! | [`gguf`] | the adapter as llama.cpp loads it |
 //! | [`init`] | what training starts from |
 //! | [`lora_embedding`] | an adapted embedding and head, tied or not |
 //! | [`lora_linear`] | an adapted projection |
 //! | [`lora_plus`] | learning rates that differ between A and B |
 //! | [`mod@merge`] | back to an ordinary model |
 //! | [`modules_to_save`] | embedding and head trained whole |
+//! | [`parameter_count`] | how much is trained, of how much |
 //! | [`patterns`] | exceptions for some modules |
 //! | [`peft`] | `adapter_model.safetensors` |
 //! | [`pissa`] | starting from principal components |
@@ -49,12 +51,14 @@ pub mod config;
 pub mod config_file;
 pub mod dora;
 mod error;
+pub mod gguf;
 pub mod init;
 pub mod lora_embedding;
 pub mod lora_linear;
 pub mod lora_plus;
 pub mod merge;
 pub mod modules_to_save;
+pub mod parameter_count;
 pub mod patterns;
 pub mod peft;
 pub mod pissa;
@@ -67,11 +71,13 @@ pub use adapters::{Adapters, detach};
 pub use attach::{attach, learns_at_once, trainable_parameters};
 pub use config::LoraConfig;
 pub use error::Error;
+pub use gguf::{GgufDtype, GgufOptions};
 pub use init::InitLoraWeights;
 pub use lora_embedding::LoraEmbedding;
 pub use lora_linear::{LoraAdapter, LoraLinear};
 pub use lora_plus::LoraPlus;
 pub use merge::{Merged, Rounding, merge};
+pub use parameter_count::ParameterCount;
 pub use patterns::Patterns;
 pub use portability::{Consumer, Effect, Feature, Rule};
 pub use token_rows::{InitialRow, add_tokens, start_rows};

@@ -10,8 +10,8 @@ use tooltune_lm::write_text;
 use crate::config::{EMBED_TOKENS, LM_HEAD, is_suffix, is_vocabulary};
 use crate::{AdapterWeights, Error, LoraConfig};
 
-/// When the rules below were last compared with the programs' sources. Of the programs themselves only PEFT has been run on what this crate
-/// writes.
+/// When the rules below were last compared with the programs' sources. Of the programs themselves PEFT and llama.cpp have been run on what this
+/// crate writes.
 pub const RULES_DATED: &str = "2026-11";
 
 /// A program that reads PEFT's adapter folders.
@@ -110,6 +110,8 @@ pub const RULES: [Rule; 37] = [
     rule(Vllm, AddedTokens, Refuses, "the vocabulary cannot grow with an adapter"),
     rule(Vllm, RankPattern, Misreads, ONE_SCALE),
     rule(Vllm, AlphaPattern, Misreads, ONE_SCALE),
+    // What adapters are when they are read with the model. Newer versions, where they come and go at run time, read scales and patterns, and refuse
+    // what is only left out here.
     rule(MistralRs, RsLora, Misreads, NO_ROOT),
     rule(MistralRs, Dora, Misreads, "the magnitudes are ignored"),
     rule(MistralRs, RankPattern, Refuses, "every module must have the rank of the config"),
@@ -132,9 +134,14 @@ pub const RULES: [Rule; 37] = [
     rule(LlamaCpp, RsLora, Misreads, NO_ROOT),
     rule(LlamaCpp, Dora, Refuses, "the converter stops at magnitudes"),
     rule(LlamaCpp, AlphaPattern, Misreads, ONE_ALPHA),
-    // The converter takes these, but a graph whose head is the embedding does not apply them as two.
-    rule(LlamaCpp, Embedding, Misreads, "embedding and tied head are one tensor"),
-    rule(LlamaCpp, Head, Refuses, "a tied head is not a tensor of its own"),
+    // The converter takes these. But the graph's head is the embedding under the same name, and so gets the pair as well, transposed.
+    rule(
+        LlamaCpp,
+        Embedding,
+        Refuses,
+        "the pair is applied to the tied head too, where its shapes do not fit",
+    ),
+    rule(LlamaCpp, Head, Misreads, "the converter leaves the pair of a tied head out"),
     rule(LlamaCpp, TokenRows, Refuses, "the converter stops at anything but lora_A and lora_B"),
     rule(LlamaCpp, AddedTokens, Refuses, "the converter stops at anything but lora_A and lora_B"),
     rule(LlamaCpp, ModulesToSave, Refuses, "the converter stops at anything but lora_A and lora_B"),

@@ -10,8 +10,8 @@ use serde::Deserialize;
 use super::TensorFile;
 use crate::Error;
 
-const SINGLE: &str = "model.safetensors";
-const INDEX: &str = "model.safetensors.index.json";
+pub(super) const SINGLE: &str = "model.safetensors";
+pub(super) const INDEX: &str = "model.safetensors.index.json";
 const MAX_INDEX_BYTES: u64 = 8 << 20;
 
 /// The weights of a Hugging Face folder: `model.safetensors`, or the shards that `model.safetensors.index.json` lists.

@@ -4,9 +4,15 @@
 //! shard names that could leave the folder are refused.
 
 mod folder;
+mod shards;
+mod stop_tokens;
 mod tensor_file;
+mod whole_folder;
 mod write;
 
 pub use folder::Checkpoint;
+pub use shards::{MAX_SHARD_BYTES, write_shards};
+pub use stop_tokens::with_stop_tokens;
 pub use tensor_file::{MAX_HEADER_BYTES, MAX_TENSORS, TensorFile};
-pub use write::{NamedTensor, write_safetensors, write_text};
+pub use whole_folder::write_folder;
+pub use write::{NamedTensor, write_file, write_safetensors, write_text};

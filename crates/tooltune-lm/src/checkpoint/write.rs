@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use burn::tensor::{DType, TensorData};
@@ -34,6 +34,16 @@ impl NamedTensor {
     /// The name in the file.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// How many values there are.
+    pub fn num_elements(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// How many bytes its values take in the file.
+    pub fn bytes(&self) -> u64 {
+        (&self).data_len() as u64
     }
 }
 
@@ -104,14 +114,26 @@ pub fn write_safetensors(path: impl AsRef<Path>, tensors: &[NamedTensor]) -> Res
 /// # Errors
 /// [`Error::Io`]; the temporary file is removed.
 pub fn write_text(path: impl AsRef<Path>, text: &str) -> Result<(), Error> {
+    write_file(path, |file| file.write_all(text.as_bytes()))
+}
+
+/// Writes a file of any format in the same way: `write` writes to a temporary name, which is flushed to the disk, then renamed.
+///
+/// # Errors
+/// [`Error::Io`], also with what `write` returns; the temporary file is removed.
+pub fn write_file(
+    path: impl AsRef<Path>,
+    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> Result<(), Error> {
     let path = path.as_ref();
     let mut name = path.as_os_str().to_owned();
     name.push(".tmp");
     let temporary = Path::new(&name);
     let write = || {
-        let mut file = File::create(temporary)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
+        let mut file = BufWriter::new(File::create(temporary)?);
+        write(&mut file)?;
+        file.flush()?;
+        file.get_ref().sync_all()?;
         fs::rename(temporary, path)
     };
     write().map_err(|source| {
