@@ -8,8 +8,8 @@ use crate::draws::draws_random_numbers;
 use crate::{Error, ExecutionConfig, GradientCheckpointing, Plan, Sample, TrainingConfig, memory};
 
 const F32_BYTES: u64 = 4;
-/// Logits of a chunk of rows, their tanh, exponentials and gradients.
-const LOGITS_COPIES: u64 = 5;
+/// Logits of a chunk of rows, their tanh, exponentials and gradient.
+const LOGITS_COPIES: u64 = 4;
 /// Residual streams that exist beside those of the layers: of the head, its loss and their gradients.
 const HIDDEN_COPIES: u64 = 6;
 /// Program, threads, and what the allocator keeps.
