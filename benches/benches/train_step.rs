@@ -1,13 +1,17 @@
 //! One optimizer step: forward, backward, global clipping and AdamW, LoRA of rank 16 on the seven projections, batch 1, 512 tokens, with a
-//! loss on all of them and on half of them.
+//! loss on all of them, on half of them, and on all with gradient checkpointing.
 #![recursion_limit = "256"]
 
-use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::optim::ModuleOptimizer;
 use burn::tensor::{DType, Device};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tooltune::gemma2::{Gemma2, Gemma2Config};
 use tooltune::lora::{LoraConfig, LoraLinear, attach};
-use tooltune::sft::{MaskedCrossEntropy, Objective, OptimizerConfig, Sample, SampleBatch, gradients};
+use tooltune::sft::trainer::accumulate;
+use tooltune::sft::{
+    ExecutionConfig, GradientCheckpointing, MaskedCrossEntropy, OptimizerConfig, Sample, SampleBatch,
+    TrainingConfig, gradients,
+};
 use tooltune_benches::{device, group, random_model, sync, tiny, token_ids};
 
 const TOKENS: usize = 512;
@@ -23,13 +27,21 @@ fn train_step(criterion: &mut Criterion) {
                 &device,
             );
             let ids = token_ids(TOKENS, config.vocab_size);
-            for (loss_name, trained_from) in [("loss_on_all", 1), ("loss_on_half", TOKENS / 2)] {
+            let (off, on) = (GradientCheckpointing::Off, GradientCheckpointing::On);
+            for (loss_name, trained_from, checkpointing) in [
+                ("loss_on_all", 1, off),
+                ("loss_on_half", TOKENS / 2, off),
+                ("loss_on_all_checkpointed", 1, on),
+            ] {
                 let weights =
                     (0..TOKENS).map(|token| if token >= trained_from { 1.0 } else { 0.0 }).collect();
                 let sample = Sample::new(name, ids.clone(), weights).expect("as many weights as ids");
-                let batch = SampleBatch::collate(&[&sample], 0);
+                let batches = [SampleBatch::collate(&[&sample], 0)];
+                let execution =
+                    ExecutionConfig { gradient_checkpointing: checkpointing, ..ExecutionConfig::default() };
+                let config = TrainingConfig { execution, ..TrainingConfig::default() };
                 group.bench_function(format!("{name}/{dtype_name}/{loss_name}"), |b| {
-                    b.iter(|| trainer.step(&batch))
+                    b.iter(|| trainer.step(&batches, &config))
                 });
             }
         }
@@ -50,16 +62,15 @@ impl Trainer {
         Self { model, optimizer: OptimizerConfig::default().build(), device: device.clone() }
     }
 
-    fn step(&mut self, batch: &SampleBatch) -> f64 {
+    fn step(&mut self, batches: &[SampleBatch], config: &TrainingConfig) -> f64 {
         let model = self.model.take().expect("given back by the last step");
-        let loss = MaskedCrossEntropy::default().loss(&model, batch).expect("a finite loss");
-        let mean = loss.surrogate.expect("an autodiff device").div_scalar(batch.total_weight());
-        let grads = GradientsParams::from_grads(mean.backward(), &model);
+        let objective = MaskedCrossEntropy::default();
+        let (loss, grads) = accumulate(&model, batches, &objective, config, 1).expect("a finite loss");
         let norm = gradients::global_norm(&model, &grads).expect("readable gradients");
         let grads = gradients::clip(&model, grads, norm, 1.0);
         self.model = Some(self.optimizer.step(1e-4, model, grads));
         sync(&self.device);
-        loss.sum
+        loss
     }
 }
 

@@ -23,10 +23,10 @@ use tooltune::gemma2::Gemma2;
 use tooltune::lora::{AdapterWeights, LoraConfig, LoraLinear, ParameterCount, attach, trainable_parameters};
 use tooltune::sft::trainer::select_trainable;
 use tooltune::sft::{
-    BatchSize, GradientGuard, MetricsFile, OptimizerConfig, ScheduleConfig, SchedulerType, TrainerCallback,
-    TrainingConfig, train,
+    BatchSize, ExecutionConfig, GradientGuard, MetricsFile, OptimizerConfig, ScheduleConfig, SchedulerType,
+    TrainerCallback, TrainingConfig, train,
 };
-use tooltune_examples::backend::{Compute, WeightDtype};
+use tooltune_examples::backend::{Checkpointing, Compute, WeightDtype};
 use tooltune_examples::cli::exit_code;
 use tooltune_examples::dialect::{Choice, Dialect, Preset, Schema, encode_all};
 use tooltune_examples::generation_eval::{EvaluateByGeneration, split_evenly};
@@ -87,6 +87,10 @@ struct Args {
     /// Longer samples, in tokens, are dropped and counted; by default the model's own limit, at most 2048.
     #[arg(long)]
     max_length: Option<usize>,
+    /// Whether layers are computed again in the backward pass, which takes a third longer, instead of keeping their activations: `auto` does
+    /// it when the run would not fit into the free memory.
+    #[arg(long, value_enum, default_value = "auto")]
+    gradient_checkpointing: Checkpointing,
     /// Rank of the adapter.
     #[arg(long)]
     rank: Option<usize>,
@@ -333,8 +337,7 @@ fn embedded_job(args: &Args) -> Result<Job, Box<dyn Error>> {
         seed: args.seed,
         batch_size: BatchSize::Tokens(1024),
         gradient_accumulation_steps: 2,
-        // Dropout draws in the order in which threads come: with it, one thread, for a run that can be repeated.
-        micro_batch_threads: if args.dropout.unwrap_or(0.0) > 0.0 { 1 } else { 2 },
+        execution: ExecutionConfig { micro_batch_threads: 2, ..ExecutionConfig::default() },
         group_by_length: true,
         max_steps: args.quick.then_some(3),
         schedule: ScheduleConfig {
@@ -400,6 +403,10 @@ fn with_overrides(config: TrainingConfig, args: &Args) -> TrainingConfig {
         batch_size: args.batch_size.map_or(config.batch_size, BatchSize::Samples),
         gradient_accumulation_steps: args.accumulation.unwrap_or(config.gradient_accumulation_steps),
         max_length: args.max_length.unwrap_or(config.max_length),
+        execution: ExecutionConfig {
+            gradient_checkpointing: args.gradient_checkpointing.into(),
+            ..config.execution
+        },
         ..config
     }
 }

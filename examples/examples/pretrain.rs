@@ -25,7 +25,10 @@ use clap::Parser;
 use tooltune::chat::{ChatTemplate, Gemma2 as Gemma2Template, HfTokenizer, encode};
 use tooltune::gemma2::{Gemma2, Gemma2Config, LayerType};
 use tooltune::sft::trainer::accumulate;
-use tooltune::sft::{MaskedCrossEntropy, Sample, SampleBatch, gradients};
+use tooltune::sft::{
+    ExecutionConfig, GradientCheckpointing, MaskedCrossEntropy, Sample, SampleBatch, TrainingConfig,
+    gradients,
+};
 use tooltune_examples::synthetic::rng::Rng;
 use tooltune_examples::synthetic::tokenizer::{TokenizerConfig, train_tokenizer};
 use tooltune_examples::synthetic::{PretrainingData, Stage};
@@ -98,6 +101,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         .with_weight_decay(0.0)
         .init();
     let objective = MaskedCrossEntropy { chunk_rows: 1024 };
+    let execution =
+        ExecutionConfig { micro_batch_threads: 2, gradient_checkpointing: GradientCheckpointing::Off };
+    let config = TrainingConfig { seed: args.seed, execution, ..TrainingConfig::default() };
     println!(
         "{} parameters, {} in matrices; {} M tokens",
         model.num_params(),
@@ -120,7 +126,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let done = tokens as f64 / (args.million_tokens * 1e6);
         let batches = [stream.next_batch(done)?, stream.next_batch(done)?];
         let factor = schedule(step, done, args.from.is_some());
-        let (loss, grads) = accumulate(&model, &batches, &objective, args.seed, step, batches.len())?;
+        let (loss, grads) = accumulate(&model, &batches, &objective, &config, step)?;
         let (matrix_grads, other_grads) = split(&model, grads, &matrices);
         let norm = gradients::global_norm(&model, &other_grads)?;
         let other_grads = gradients::clip(&model, other_grads, norm, 1.0);

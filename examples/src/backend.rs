@@ -1,7 +1,8 @@
-//! `--device` and `--dtype`.
+//! `--device`, `--dtype` and `--gradient-checkpointing`.
 
 use burn::tensor::{DType, Device};
 use clap::{Args, ValueEnum};
+use tooltune::sft::GradientCheckpointing;
 
 /// The options `--device` and `--dtype`.
 #[derive(Args, Clone, Copy, Debug)]
@@ -78,6 +79,27 @@ impl From<WeightDtype> for DType {
         match dtype {
             WeightDtype::F32 => Self::F32,
             WeightDtype::Bf16 => Self::BF16,
+        }
+    }
+}
+
+/// Whether layers are computed again in the backward pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Checkpointing {
+    /// Never.
+    Off,
+    /// Always.
+    On,
+    /// When the run would not fit into the free memory.
+    Auto,
+}
+
+impl From<Checkpointing> for GradientCheckpointing {
+    fn from(choice: Checkpointing) -> Self {
+        match choice {
+            Checkpointing::Off => Self::Off,
+            Checkpointing::On => Self::On,
+            Checkpointing::Auto => Self::Auto,
         }
     }
 }

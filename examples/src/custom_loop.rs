@@ -51,7 +51,7 @@ pub fn losses(
         };
         let batches: Vec<SampleBatch> = micro_batches.iter().map(collate).collect();
         let objective = MaskedCrossEntropy::default();
-        let (loss, grads) = accumulate(&model, &batches, &objective, config.seed, index + 1, 1)?;
+        let (loss, grads) = accumulate(&model, &batches, &objective, config, index + 1)?;
         let norm = gradients::global_norm(&model, &grads)?;
         let grads = gradients::clip(&model, grads, norm, config.max_grad_norm);
         model = optimizer.step(schedule.learning_rate(index), model, grads);

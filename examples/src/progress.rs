@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use tooltune::sft::{Control, Error, RunStart, StepReport, TrainerCallback, TrainingSummary};
+use tooltune::sft::{Control, Error, MemoryEstimate, RunStart, StepReport, TrainerCallback, TrainingSummary};
 
 /// Shows a run as it goes.
 #[derive(Debug)]
@@ -66,6 +66,7 @@ impl<M> TrainerCallback<M> for Progress {
                 "left {count} samples out of the held-out loss: too long, or nothing trained (the first is {first})"
             );
         }
+        eprintln!("{}", memory_line(&start.memory));
         if let Some(bar) = &self.bar {
             bar.set_length(start.total_steps as u64);
         }
@@ -104,6 +105,25 @@ impl<M> TrainerCallback<M> for Progress {
             summary.steps, summary.tokens, summary.duration_secs
         );
     }
+}
+
+/// What a run is expected to need.
+fn memory_line(memory: &MemoryEstimate) -> String {
+    let gib = |bytes: u64| format!("{:.2} GiB", bytes as f64 / f64::from(1 << 30));
+    let (used, other) = (memory.gradient_checkpointing, !memory.gradient_checkpointing);
+    let word = |checkpointing| if checkpointing { "with" } else { "without" };
+    format!(
+        "expected peak memory {} {} gradient checkpointing, {} {} it: weights {}, gradients and optimizer {}, activations of {} tokens {}{}",
+        gib(memory.peak_bytes(used)),
+        word(used),
+        gib(memory.peak_bytes(other)),
+        word(other),
+        gib(memory.weights_bytes),
+        gib(memory.training_bytes),
+        memory.tokens,
+        gib(memory.added_bytes(used) - memory.training_bytes),
+        memory.available_bytes.map_or_else(String::new, |free| format!("; free now {}", gib(free))),
+    )
 }
 
 /// Keeps every report, for the plot.

@@ -7,9 +7,9 @@ use tooltune_gemma2::Gemma2;
 use tooltune_lm::{CausalLm, MapProjections};
 use tooltune_lora::{AdapterWeights, LoraLinear, trainable_parameters};
 use tooltune_sft::{
-    BatchSize, Control, Error, GradientGuard, MaskedCrossEntropy, Objective, OptimizerConfig, RunStart,
-    Sample, SampleBatch, ScheduleConfig, SchedulerType, StepReport, TrainerCallback, TrainingConfig,
-    TrainingSummary, evaluation_loss, train, trainer::accumulate,
+    BatchSize, Control, Error, ExecutionConfig, GradientGuard, MaskedCrossEntropy, Objective,
+    OptimizerConfig, RunStart, Sample, SampleBatch, ScheduleConfig, SchedulerType, StepReport,
+    TrainerCallback, TrainingConfig, TrainingSummary, evaluation_loss, train, trainer::accumulate,
 };
 use tooltune_tests::{golden, golden_dir, golden_json, max_diff, rows, sample, values};
 
@@ -351,7 +351,7 @@ fn the_guard_sees_a_frozen_weight_move() {
     let start = model("curve_init");
     let batch = SampleBatch::collate(&[&samples[0]], 0);
     let objective = MaskedCrossEntropy::default();
-    let (_, gradients) = accumulate(&start, &[batch], &objective, config.seed, 1, 1).expect("gradients");
+    let (_, gradients) = accumulate(&start, &[batch], &objective, &config, 1).expect("gradients");
     let verdict = |after: &Gemma2<LoraLinear>| {
         let mut guard = GradientGuard::new(trainable_parameters(&start), |_| false);
         guard.on_gradients(1, &start, &gradients).expect("all is well");
@@ -418,7 +418,8 @@ fn the_guard_sees_what_does_not_learn_and_what_should_not() {
 fn threads_do_not_change_the_result() {
     let (samples, config, _) = curve();
     let losses = |micro_batch_threads| {
-        let config = TrainingConfig { micro_batch_threads, max_steps: Some(4), ..config.clone() };
+        let execution = ExecutionConfig { micro_batch_threads, ..ExecutionConfig::default() };
+        let config = TrainingConfig { execution, max_steps: Some(4), ..config.clone() };
         let mut log = Log::default();
         train(model("curve_init"), &samples, &[], &config, &mut [&mut log]).expect("trains");
         log.0.iter().map(|report| report.loss).collect::<Vec<_>>()

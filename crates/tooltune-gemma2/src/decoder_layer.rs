@@ -2,8 +2,9 @@
 
 use burn::module::Module;
 use burn::tensor::{Bool, Tensor};
-use tooltune_lm::{KvCache, Projection};
+use tooltune_lm::{KvCache, LayerActivations, Projection};
 
+use crate::Gemma2Config;
 use crate::attention::{Gemma2Attention, Rotary};
 use crate::mlp::Gemma2Mlp;
 use crate::rms_norm::GemmaRmsNorm;
@@ -39,5 +40,26 @@ impl<P: Projection> Gemma2DecoderLayer<P> {
         let x = x + self.post_attention_layernorm.forward(attended);
         let transformed = self.mlp.forward(self.pre_feedforward_layernorm.forward(x.clone()));
         x + self.post_feedforward_layernorm.forward(transformed)
+    }
+
+    /// What the fused kernels of tooltune-kernels and the projections keep for the backward pass.
+    pub(crate) fn activations(&self, config: &Gemma2Config) -> LayerActivations {
+        let (hidden, intermediate) = (config.hidden_size, config.intermediate_size);
+        let (queries, keys) = (config.q_features(), config.kv_features());
+        let (attention, mlp) = (&self.self_attn, &self.mlp);
+        let norms = 4 * hidden;
+        // Rotated queries and keys, values, and two statistics for each head; then gate and up.
+        let attended = queries + 2 * keys + 2 * config.num_attention_heads;
+        let mut out = LayerActivations {
+            kept: norms + attended + 2 * intermediate,
+            dropout: 0,
+            // Gradients of the gated product, of gate and up, and what two paths through a projection add up to.
+            working: 4 * intermediate + 4 * hidden,
+        };
+        out.add_projections(hidden, &[&attention.q_proj, &attention.k_proj, &attention.v_proj]);
+        out.add_projections(queries, &[&attention.o_proj]);
+        out.add_projections(hidden, &[&mlp.gate_proj, &mlp.up_proj]);
+        out.add_projections(intermediate, &[&mlp.down_proj]);
+        out
     }
 }

@@ -1,11 +1,11 @@
 //! The whole model.
 
-use burn::module::{Module, Param};
+use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use tooltune_lm::projection::normal;
 use tooltune_lm::{
-    AttentionMask, CausalLm, Embedding, EmbeddingTable, Head, KvCache, Linear, MapProjections, Projection,
-    TokenBatch,
+    AttentionMask, CausalLm, Embedding, EmbeddingTable, Head, KvCache, LayerActivations, Linear,
+    MapProjections, Projection, TokenBatch,
 };
 
 use crate::attention::{Gemma2Attention, HeadShape, Rotary};
@@ -108,6 +108,10 @@ impl<P: Projection> CausalLm for Gemma2<P> {
         self.layers.len()
     }
 
+    fn hidden_size(&self) -> usize {
+        self.config.hidden_size
+    }
+
     fn device(&self) -> Device {
         self.embed_tokens.device()
     }
@@ -153,6 +157,14 @@ impl<P: Projection> CausalLm for Gemma2<P> {
 
     fn head(&self, hidden: &Tensor<2>) -> Head {
         Head { softcap: self.config.final_logit_softcapping, ..self.embed_tokens.head(hidden) }
+    }
+
+    fn visit_layer<V: ModuleVisitor>(&self, index: usize, visitor: &mut V) {
+        self.layers[index].visit(visitor);
+    }
+
+    fn layer_activations(&self, index: usize) -> LayerActivations {
+        self.layers[index].activations(&self.config)
     }
 }
 

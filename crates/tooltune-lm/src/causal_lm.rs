@@ -1,9 +1,10 @@
 //! The trait of a decoder-only language model.
 
-use burn::module::Module;
+use burn::module::{Module, ModuleVisitor};
 use burn::tensor::{Device, Int, Tensor};
 
-use crate::{Head, KvCache, TokenBatch};
+use crate::activations::trained_inputs;
+use crate::{Head, KvCache, LayerActivations, TokenBatch};
 
 /// A decoder-only language model, one stage at a time.
 ///
@@ -18,6 +19,9 @@ pub trait CausalLm: Module {
 
     /// Number of decoder layers.
     fn num_layers(&self) -> usize;
+
+    /// Width of the residual stream.
+    fn hidden_size(&self) -> usize;
 
     /// The device that the weights are on.
     fn device(&self) -> Device;
@@ -42,6 +46,17 @@ pub trait CausalLm: Module {
 
     /// The output head for `hidden`, `[rows, hidden]` after the final norm.
     fn head(&self, hidden: &Tensor<2>) -> Head;
+
+    /// Shows the parameters of one decoder layer.
+    fn visit_layer<V: ModuleVisitor>(&self, index: usize, visitor: &mut V);
+
+    /// What one decoder layer keeps for its backward pass.
+    fn layer_activations(&self, index: usize) -> LayerActivations;
+
+    /// Has this decoder layer parameters that require a gradient?
+    fn is_layer_trained(&self, index: usize) -> bool {
+        !trained_inputs(|visitor| self.visit_layer(index, visitor)).is_empty()
+    }
 
     /// Everything before the head: `[batch, seq, hidden]` after the final norm.
     fn hidden_states(&self, batch: &TokenBatch, mut cache: Option<&mut KvCache>) -> Tensor<3> {

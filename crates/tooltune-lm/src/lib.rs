@@ -17,6 +17,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | [`activations`] | what a decoder layer keeps for its backward pass |
 //! | [`batch`] | token ids, positions and document numbers of a batch, on the host |
 //! | [`cache`] | keys and values of the tokens already seen |
 //! | [`causal_lm`] | the trait of a decoder-only language model |
@@ -28,6 +29,7 @@
 //! | [`projection`] | bias-free linear maps and the seam that swaps them |
 //! | [`sampling`] | from logits to a token |
 
+pub mod activations;
 pub mod batch;
 pub mod cache;
 pub mod causal_lm;
@@ -40,6 +42,7 @@ pub mod mask;
 pub mod projection;
 pub mod sampling;
 
+pub use activations::LayerActivations;
 pub use batch::{Padding, TokenBatch};
 pub use cache::KvCache;
 pub use causal_lm::CausalLm;

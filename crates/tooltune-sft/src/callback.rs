@@ -3,7 +3,7 @@
 use burn::optim::GradientsParams;
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, TrainingSummary};
+use crate::{Error, MemoryEstimate, TrainingSummary};
 
 /// What is known when a run starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub struct RunStart {
     pub evaluation_samples: usize,
     /// Ids of evaluation samples dropped for one of the same two reasons.
     pub evaluation_dropped: Vec<String>,
+    /// The memory that the run will need, and whether layers are computed again to need less.
+    pub memory: MemoryEstimate,
 }
 
 /// One optimizer step, as `metrics.jsonl` holds it.

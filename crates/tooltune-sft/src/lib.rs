@@ -25,7 +25,8 @@
 //! | [`gradients`] | global norm and clipping |
 //! | [`guard`] | what must be true of the first step |
 //! | [`learning_rates`] | rates that differ between parameters |
-//! | [`memory`] | peak memory of the process |
+//! | [`memory`] | peak memory of the process, and what is free |
+//! | [`memory_estimate`] | the memory that a run will need |
 //! | [`metrics`] | `metrics.jsonl` |
 //! | [`objective`] | what is minimised |
 //! | [`plan`] | which samples form which step |
@@ -35,15 +36,19 @@
 
 pub mod batch;
 pub mod callback;
+mod checkpointing;
 pub mod config;
 pub mod cross_entropy;
+mod draws;
 mod error;
 pub mod evaluate;
 pub mod gradients;
 pub mod guard;
 pub mod learning_rates;
 pub mod memory;
+pub mod memory_estimate;
 pub mod metrics;
+mod micro_batch;
 pub mod objective;
 pub mod plan;
 mod random;
@@ -53,10 +58,11 @@ pub mod trainer;
 
 pub use batch::SampleBatch;
 pub use callback::{Control, RunStart, StepReport, TrainerCallback};
-pub use config::{BatchSize, OptimizerConfig, TrainingConfig};
+pub use config::{BatchSize, ExecutionConfig, GradientCheckpointing, OptimizerConfig, TrainingConfig};
 pub use error::Error;
 pub use evaluate::evaluation_loss;
 pub use guard::GradientGuard;
+pub use memory_estimate::MemoryEstimate;
 pub use metrics::MetricsFile;
 pub use objective::{MaskedCrossEntropy, Objective};
 pub use plan::Plan;

@@ -19,12 +19,28 @@ pub struct Loss {
 
 /// Something to minimise: a sum over the trained tokens of a batch, never a mean, so that a step over several batches weighs every token
 /// alike.
+///
+/// It sees the final hidden states, not how they came about: the trainer may have kept the activations of the layers or not.
 pub trait Objective<M: CausalLm>: Sync {
-    /// The loss of `batch` under `model`.
+    /// The loss of `batch`, for which `model` has computed `hidden`, `[batch, seq, hidden]` after the final norm.
     ///
     /// # Errors
     /// [`Error::TensorRead`].
-    fn loss(&self, model: &M, batch: &SampleBatch) -> Result<Loss, Error>;
+    fn loss_of_hidden(&self, model: &M, hidden: Tensor<3>, batch: &SampleBatch) -> Result<Loss, Error>;
+
+    /// Rows whose logits exist at a time, for the estimate of memory.
+    fn chunk_rows(&self) -> usize;
+
+    /// The loss of `batch` under `model`. A batch of which nothing is trained costs nothing.
+    ///
+    /// # Errors
+    /// [`Error::TensorRead`].
+    fn loss(&self, model: &M, batch: &SampleBatch) -> Result<Loss, Error> {
+        if batch.rows.is_empty() {
+            return Ok(Loss { sum: 0.0, surrogate: None });
+        }
+        self.loss_of_hidden(model, model.hidden_states(&batch.tokens, None), batch)
+    }
 }
 
 /// Cross-entropy of the trained tokens. Hidden states without a target never reach the head.
@@ -41,12 +57,15 @@ impl Default for MaskedCrossEntropy {
 }
 
 impl<M: CausalLm> Objective<M> for MaskedCrossEntropy {
-    fn loss(&self, model: &M, batch: &SampleBatch) -> Result<Loss, Error> {
+    fn chunk_rows(&self) -> usize {
+        self.chunk_rows
+    }
+
+    fn loss_of_hidden(&self, model: &M, hidden: Tensor<3>, batch: &SampleBatch) -> Result<Loss, Error> {
         if batch.rows.is_empty() {
             return Ok(Loss { sum: 0.0, surrogate: None });
         }
         let device = model.device();
-        let hidden = model.hidden_states(&batch.tokens, None);
         let [rows, seq, width] = hidden.dims();
         let trained = hidden.reshape([rows * seq, width]).select(0, batch.rows_tensor(&device));
         let head = model.head(&trained);

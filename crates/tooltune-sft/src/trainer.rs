@@ -1,18 +1,19 @@
 //! The loop.
 
+use std::sync::Mutex;
 use std::time::Instant;
 
 use burn::optim::{GradientsAccumulator, GradientsParams, ModuleOptimizer};
 use serde::{Deserialize, Serialize};
 use tooltune_lm::CausalLm;
 
-use crate::random::KeyedRandom;
+use crate::draws::{Draws, draws_random_numbers};
+use crate::micro_batch::{MicroBatch, finite};
 use crate::{
-    Control, Error, MaskedCrossEntropy, Objective, Plan, RunStart, Sample, SampleBatch, Schedule, StepReport,
-    TrainerCallback, TrainingConfig, evaluation_loss, gradients, memory,
+    Control, Error, ExecutionConfig, GradientCheckpointing, MaskedCrossEntropy, MemoryEstimate, Objective,
+    Plan, RunStart, Sample, SampleBatch, Schedule, StepReport, TrainerCallback, TrainingConfig,
+    evaluation_loss, gradients, memory,
 };
-
-const DROPOUT: u64 = 2;
 
 /// What a run came to.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -73,8 +74,11 @@ pub fn train_with<M: CausalLm>(
     let evaluate = |model: &M| evaluation_loss(model, &held_out.kept, objective, config.batch_size);
     let plan = Plan::new(&samples, config);
     let schedule = Schedule::new(&config.schedule, plan.steps.len())?;
+    let memory = MemoryEstimate::of_run(&model, &samples, &plan, config, objective.chunk_rows())?;
+    let config = &memory.decide(config);
     let run = RunStart {
         total_steps: plan.steps.len(),
+        memory,
         evaluation_samples: held_out.kept.len(),
         evaluation_dropped: [held_out.too_long, held_out.untrained].concat(),
         ..run
@@ -143,8 +147,7 @@ fn gradients_of_step<M: CausalLm>(
     step: usize,
     callbacks: &mut Callbacks<'_, M>,
 ) -> Result<(f64, GradientsParams, f64), Error> {
-    let threads = config.micro_batch_threads;
-    let (loss, grads) = accumulate(model, batches, objective, config.seed, step, threads)?;
+    let (loss, grads) = accumulate(model, batches, objective, config, step)?;
     let norm = gradients::global_norm(model, &grads)?;
     finite("the gradient norm", norm, step, batches)?;
     for callback in callbacks.iter_mut() {
@@ -161,10 +164,11 @@ fn collate(samples: &[Sample], micro_batches: &[Vec<usize>]) -> Vec<SampleBatch>
     micro_batches.iter().map(batch).collect()
 }
 
-/// Loss and gradients of one step: the sum over its micro-batches by their total weight.
+/// Loss and gradients of one step: the sum over its micro-batches by their total weight. Of `config` the seed and `execution` matter; what is
+/// [`Auto`](GradientCheckpointing::Auto) there is decided by [`train`], and off here.
 ///
-/// With `threads` above 1, that many micro-batches run at a time. Their gradients are added in order all the same: the result does not
-/// depend on timing, unless the model draws random numbers (dropout), whose order between threads is not defined.
+/// With `micro_batch_threads` above 1, that many micro-batches run at a time. Their gradients are added in order, and what each draws is its
+/// own, so the result does not depend on timing.
 ///
 /// # Errors
 /// [`Error::NotFinite`] and as the objective.
@@ -172,33 +176,41 @@ pub fn accumulate<M: CausalLm>(
     model: &M,
     batches: &[SampleBatch],
     objective: &impl Objective<M>,
-    seed: u64,
+    config: &TrainingConfig,
     step: usize,
-    threads: usize,
 ) -> Result<(f64, GradientsParams), Error> {
+    let ExecutionConfig { micro_batch_threads, gradient_checkpointing } = config.execution;
+    let checkpointing = gradient_checkpointing == GradientCheckpointing::On;
     let weight: f64 = batches.iter().map(SampleBatch::total_weight).sum();
+    let taking_turns = Mutex::new(());
+    let turn = if micro_batch_threads > 1 && batches.len() > 1 && draws_random_numbers(model)? {
+        Some(&taking_turns)
+    } else {
+        None
+    };
+    let gradients = |model: &M, number: usize, batch: &SampleBatch| {
+        let draws = Draws { key: [config.seed, step as u64, number as u64], turn };
+        MicroBatch { model, objective, batch, weight, draws, step }.gradients(checkpointing)
+    };
     let mut accumulator = GradientsAccumulator::new();
     let mut sum = 0.0;
-    let mut add = |(loss, grads): (f64, Option<GradientsParams>)| {
+    let mut add = |(loss, grads): (f64, GradientsParams)| {
         sum += loss;
-        if let Some(grads) = grads {
-            accumulator.accumulate(model, grads);
-        }
+        accumulator.accumulate(model, grads);
     };
     let numbered: Vec<_> = batches.iter().enumerate().collect();
-    for group in numbered.chunks(threads.max(1)) {
+    for group in numbered.chunks(micro_batch_threads.max(1)) {
         if let [(number, batch)] = group {
-            let key = KeyedRandom::new(&[seed, DROPOUT, step as u64, *number as u64]).next();
-            add(micro_batch(model, batch, objective, weight, key, step)?);
+            add(gradients(model, *number, batch)?);
             continue;
         }
         let results = std::thread::scope(|scope| {
             let spawn = |&(number, batch)| {
-                let key = KeyedRandom::new(&[seed, DROPOUT, step as u64, number as u64]).next();
                 // A leaf of its own for each thread: graphs that share one would wait for each other.
                 let device = model.device();
                 let model = model.clone().fork(&device);
-                scope.spawn(move || micro_batch(&model, batch, objective, weight, key, step))
+                let gradients = &gradients;
+                scope.spawn(move || gradients(&model, number, batch))
             };
             let handles: Vec<_> = group.iter().map(spawn).collect();
             let joined = handles
@@ -209,32 +221,6 @@ pub fn accumulate<M: CausalLm>(
         results?.into_iter().for_each(&mut add);
     }
     Ok((sum / weight, accumulator.grads()))
-}
-
-/// Sum of the loss of one micro-batch, and the gradients of that sum by `weight`.
-fn micro_batch<M: CausalLm>(
-    model: &M,
-    batch: &SampleBatch,
-    objective: &impl Objective<M>,
-    weight: f64,
-    key: u64,
-    step: usize,
-) -> Result<(f64, Option<GradientsParams>), Error> {
-    model.device().seed(key);
-    let loss = objective.loss(model, batch)?;
-    finite("the loss", loss.sum, step, std::slice::from_ref(batch))?;
-    let gradients = |surrogate: burn::tensor::Tensor<1>| {
-        GradientsParams::from_grads(surrogate.div_scalar(weight).backward(), model)
-    };
-    Ok((loss.sum, loss.surrogate.map(gradients)))
-}
-
-fn finite(what: &'static str, value: f64, step: usize, batches: &[SampleBatch]) -> Result<(), Error> {
-    if value.is_finite() {
-        return Ok(());
-    }
-    let samples = batches.iter().flat_map(|batch| batch.sample_ids.iter().cloned()).collect();
-    Err(Error::NotFinite { what, value, step, samples })
 }
 
 /// Leaves out what cannot be trained on, and says what that was. [`train`] does this first; call it to know before.
@@ -258,6 +244,7 @@ pub fn select_trainable(
         too_long,
         evaluation_samples: 0,
         evaluation_dropped: Vec::new(),
+        memory: MemoryEstimate::default(),
     };
     Ok((kept, run))
 }
