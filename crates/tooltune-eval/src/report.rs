@@ -311,6 +311,13 @@ mod tests {
         let named = comparison.clone().named("base", "tuned").to_terminal();
         assert!(named.starts_with("base → tuned"), "{named}");
         let markdown = comparison.to_markdown();
+        // What the conclusion rests on first, the rest last.
+        let at = |text: &str| markdown.find(text).unwrap_or_else(|| panic!("{text} in {markdown}"));
+        assert!(
+            at("exact_calls") < at("### exact_calls, paired")
+                && at("### exact_calls, paired") < at("### seen:")
+        );
+        assert!(at("### irrelevance:") < at("### truncated, paired"));
         let seen = markdown.split("### seen: 4 examples, 4 with a call wanted").nth(1).unwrap();
         assert_eq!(row(seen, "exact_calls")[0], "25.0 % (1/4) [4.6, 69.9]");
         assert_eq!(row(seen, "exact_calls")[2], "+75.0");

@@ -52,7 +52,6 @@ impl<P: Projection> Gemma2DecoderLayer<P> {
         let attended = queries + 2 * keys + 2 * config.num_attention_heads;
         let mut out = LayerActivations {
             kept: norms + attended + 2 * intermediate,
-            dropout: 0,
             // Gradients of the gated product, of gate and up, and what two paths through a projection add up to.
             working: 4 * intermediate + 4 * hidden,
         };

@@ -8,8 +8,6 @@ use burn::tensor::Tensor;
 pub struct LayerActivations {
     /// Kept from the forward to the backward pass, when gradients flow through the whole layer.
     pub kept: usize,
-    /// Kept besides when there is dropout on the inputs of adapters.
-    pub dropout: usize,
     /// Needed for a moment on top of that, at the worst moment of the backward pass.
     pub working: usize,
 }
@@ -18,17 +16,16 @@ impl LayerActivations {
     /// Adds projections that all read the same `inputs` values, in a layer that is otherwise accounted for.
     ///
     /// The gradient of a trained parameter needs what the parameter was multiplied with: as many values as its last axis is long. The input
-    /// itself is kept once; but with dropout each adapter sees a copy of its own, and keeps what was drawn for it.
+    /// itself is kept once. (Dropout keeps nothing, unless an adapter is composed of plain operations.)
     pub fn add_projections<M: Module>(&mut self, inputs: usize, projections: &[&M]) {
-        let mut adapted = 0;
+        let mut adapted = false;
         for projection in projections {
             let trained = trained_inputs(|visitor| projection.visit(visitor));
-            adapted += usize::from(!trained.is_empty());
+            adapted |= !trained.is_empty();
             self.kept += trained.iter().filter(|&&width| width != inputs).sum::<usize>();
         }
-        if adapted > 0 {
+        if adapted {
             self.kept += inputs;
-            self.dropout += 2 * adapted * inputs - inputs;
         }
     }
 }

@@ -4,12 +4,11 @@ use burn::module::{ModuleVisitor, Param};
 use burn::tensor::Tensor;
 use tooltune_lm::{CausalLm, TokenBatch};
 
-use crate::draws::draws_random_numbers;
-use crate::{Error, ExecutionConfig, GradientCheckpointing, Plan, Sample, TrainingConfig, memory};
+use crate::{ExecutionConfig, GradientCheckpointing, Plan, Sample, TrainingConfig, memory};
 
 const F32_BYTES: u64 = 4;
-/// Logits of a chunk of rows, their tanh, exponentials and gradient.
-const LOGITS_COPIES: u64 = 4;
+/// Logits of a chunk of rows, which become their gradient, and what a product makes of that.
+const LOGITS_COPIES: u64 = 2;
 /// Residual streams that exist beside those of the layers: of the head, its loss and their gradients.
 const HIDDEN_COPIES: u64 = 6;
 /// Program, threads, and what the allocator keeps.
@@ -37,21 +36,18 @@ pub struct MemoryEstimate {
 
 impl MemoryEstimate {
     /// The estimate for training `model` on `samples` as `plan` has it, with logits of `chunk_rows` rows at a time.
-    ///
-    /// # Errors
-    /// [`Error::TensorRead`].
     pub fn of_run<M: CausalLm>(
         model: &M,
         samples: &[Sample],
         plan: &Plan,
         config: &TrainingConfig,
         chunk_rows: usize,
-    ) -> Result<Self, Error> {
+    ) -> Self {
         let ExecutionConfig { micro_batch_threads: threads, gradient_checkpointing } = config.execution;
         let load = Load::most(samples, plan, threads, chunk_rows);
         let mut parameters = Parameters::default();
         model.visit(&mut parameters);
-        let activations = Activations::of(model)?;
+        let activations = Activations::of(model);
         let hidden = model.hidden_size() as u64 * load.tokens * F32_BYTES;
         let logits = LOGITS_COPIES * load.logits_rows * model.vocab_size() as u64 * F32_BYTES;
         let layer = |elements: usize| elements as u64 * load.tokens * F32_BYTES;
@@ -74,7 +70,7 @@ impl MemoryEstimate {
             GradientCheckpointing::Off => false,
             GradientCheckpointing::Auto => out.exceeds_available(),
         };
-        Ok(out)
+        out
     }
 
     /// The peak of the process.
@@ -168,8 +164,7 @@ struct Activations {
 }
 
 impl Activations {
-    fn of<M: CausalLm>(model: &M) -> Result<Self, Error> {
-        let draws = draws_random_numbers(model)?;
+    fn of<M: CausalLm>(model: &M) -> Self {
         let embedded = model.embed(TokenBatch::single(&[0]).ids_tensor(&model.device()));
         let reached = |index: &usize| embedded.is_tracked() || model.is_layer_trained(*index);
         let lowest = (0..model.num_layers()).find(reached).unwrap_or(model.num_layers());
@@ -178,12 +173,11 @@ impl Activations {
             let layer = model.layer_activations(index);
             out.working = out.working.max(layer.working);
             if index >= lowest {
-                let kept = layer.kept + if draws { layer.dropout } else { 0 };
-                out.kept += kept;
-                out.largest = out.largest.max(kept);
+                out.kept += layer.kept;
+                out.largest = out.largest.max(layer.kept);
             }
         }
-        Ok(out)
+        out
     }
 }
 

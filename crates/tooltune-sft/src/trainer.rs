@@ -74,7 +74,7 @@ pub fn train_with<M: CausalLm>(
     let evaluate = |model: &M| evaluation_loss(model, &held_out.kept, objective, config.batch_size);
     let plan = Plan::new(&samples, config);
     let schedule = Schedule::new(&config.schedule, plan.steps.len())?;
-    let memory = MemoryEstimate::of_run(&model, &samples, &plan, config, objective.chunk_rows())?;
+    let memory = MemoryEstimate::of_run(&model, &samples, &plan, config, objective.chunk_rows());
     let config = &memory.decide(config);
     let run = RunStart {
         total_steps: plan.steps.len(),

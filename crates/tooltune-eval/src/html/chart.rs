@@ -66,7 +66,8 @@ pub(crate) fn count_bar(count: u64, largest: u64) -> String {
 }
 
 /// Which function is called in place of which: a row for each function wanted, a column for each called. The darker, the
-/// larger the share of the row; right cells are framed, wrong ones red.
+/// larger the share of the row; right cells are framed, wrong ones red, and where functions share a row and a
+/// column the cell is grey: it holds both.
 pub(crate) fn matrix(confusion: &ToolConfusion) -> String {
     let cells = confusion.cells();
     let names = functions(cells);
@@ -127,7 +128,11 @@ pub(crate) fn matrix(confusion: &ToolConfusion) -> String {
             if count > 0 {
                 // Light enough for the number on it to be read.
                 let shade = 0.12 + 0.43 * count as f64 / total.max(1) as f64;
-                let class = if right { "heat" } else { "wrong" };
+                let class = match (right, row == column) {
+                    (true, _) => "heat",
+                    (false, true) => "mixed",
+                    (false, false) => "wrong",
+                };
                 svg.push_str(&rect(class, x, y, &format!(" fill-opacity=\"{shade:.2}\"")));
                 svg.push_str(&format!(
                     "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{count}</text>",

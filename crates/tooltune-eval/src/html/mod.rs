@@ -121,8 +121,8 @@ impl<'r> HtmlReport<'r> {
             heading(&mut out, "Which function is called in place of which");
             note(
                 &mut out,
-                "Rows: the function wanted. Columns: what was called. Right cells are framed, wrong ones red; \
-                the stronger the colour, the larger the share of the row.",
+                "Rows: the function wanted. Columns: what was called. Right cells are framed, wrong ones red, \
+                the grey one holds the functions that are not shown apart; the stronger the colour, the larger the share of the row.",
             );
             out.push_str(&format!("<div class=\"scroll\">{}</div>\n", matrix(&self.card.tool_confusion)));
         }
