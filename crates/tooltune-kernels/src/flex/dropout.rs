@@ -53,8 +53,9 @@ fn hash(low: u32, high: u32, column: u32) -> u32 {
 multiversion! {
     fn apply<FMA>(low: u32, high: u32, first: u32, threshold: u32, factor: f32, x: &[f32], out: &mut [f32]) {
         let _ = FMA;
-        for ((column, out), &x) in (first..).zip(out).zip(x) {
-            *out = if hash(low, high, column) < threshold { 0.0 } else { x * factor };
+        for (index, (out, &x)) in out.iter_mut().zip(x).enumerate() {
+            let dropped = hash(low, high, first.wrapping_add(index as u32)) < threshold;
+            *out = if dropped { 0.0 } else { x * factor };
         }
     }
 }
@@ -62,8 +63,9 @@ multiversion! {
 multiversion! {
     fn add<FMA>(low: u32, high: u32, first: u32, threshold: u32, factor: f32, x: &[f32], out: &mut [f32]) {
         let _ = FMA;
-        for ((column, out), &x) in (first..).zip(out).zip(x) {
-            *out += if hash(low, high, column) < threshold { 0.0 } else { x * factor };
+        for (index, (out, &x)) in out.iter_mut().zip(x).enumerate() {
+            let dropped = hash(low, high, first.wrapping_add(index as u32)) < threshold;
+            *out += if dropped { 0.0 } else { x * factor };
         }
     }
 }

@@ -75,6 +75,17 @@ impl Drop for Configured {
     }
 }
 
+/// Asks for the tile after the one that a register points to. Columns come from the second-level cache, block by block; the processor does
+/// not foresee that.
+macro_rules! next_tile {
+    ($register:literal) => {
+        next_tile!($register, 0, 64, 128, 192, 256, 320, 384, 448, 512, 576, 640, 704, 768, 832, 896, 960)
+    };
+    ($register:literal, $($line:literal),*) => {
+        concat!($("prefetcht0 [{", $register, "} + {tile} + ", $line, "]\n"),*)
+    };
+}
+
 /// Multiplies two panels by two.
 ///
 /// # Safety
@@ -110,6 +121,8 @@ pub(super) unsafe fn multiply(panels: Panels, sums: *mut f32, stride: usize, acc
             "tileloadd tmm5, [{bottom} + {line}*1]",
             "tdpbf16ps tmm2, tmm5, tmm6",
             "tdpbf16ps tmm3, tmm5, tmm7",
+            next_tile!("left"),
+            next_tile!("right"),
             "add {top}, {tile}",
             "add {bottom}, {tile}",
             "add {left}, {tile}",

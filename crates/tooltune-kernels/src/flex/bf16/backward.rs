@@ -37,8 +37,8 @@ pub(super) fn backward(weight: Weight, isa: Isa, g: &[f32], out: Rows) {
                 pack::weight_cols(weight, first, start, width / SIDE, tiles);
                 let cols: Vec<&[Tile]> = tiles.chunks(len).collect();
                 let panel = |panel: usize| &rows[panel * per_panel + start / DEPTH..][..len];
-                for (left, cols) in cols.chunks(2).enumerate() {
-                    for top in (0..panels).step_by(2) {
+                for top in (0..panels).step_by(2) {
+                    for (left, cols) in cols.chunks(2).enumerate() {
                         let panels = Panels::new([panel(top), panel(top + 1)], [cols[0], cols[1]]);
                         session.multiply(panels, &mut sums, [top * SIDE, left * BLOCK], start > 0);
                     }

@@ -39,11 +39,10 @@ multiversion! {
                 let first = first + panel * SIDE;
                 let width = weight.inputs.saturating_sub(first).min(SIDE);
                 if height == DEPTH && width == SIDE {
-                    for (pair, line) in tile.0.iter_mut().enumerate() {
+                    for (pair, line) in tile.words_mut().iter_mut().enumerate() {
                         let row = |row: usize| &weight.bits[(start + row) * weight.inputs + first..][..SIDE];
-                        let (even, odd) = (row(2 * pair), row(2 * pair + 1));
-                        for (slot, (&even, &odd)) in line.as_chunks_mut::<2>().0.iter_mut().zip(even.iter().zip(odd)) {
-                            *slot = [even, odd];
+                        for (word, (&even, &odd)) in line.iter_mut().zip(row(2 * pair).iter().zip(row(2 * pair + 1))) {
+                            *word = pair_of(even, odd);
                         }
                     }
                     continue;
@@ -58,6 +57,13 @@ multiversion! {
             }
         }
     }
+}
+
+/// A word that lies in memory as `even`, then `odd`.
+#[inline(always)]
+fn pair_of(even: u16, odd: u16) -> u32 {
+    let (low, high) = if cfg!(target_endian = "little") { (even, odd) } else { (odd, even) };
+    u32::from(high) << 16 | u32::from(low)
 }
 
 multiversion! {

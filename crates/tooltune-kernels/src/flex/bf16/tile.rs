@@ -18,6 +18,13 @@ impl Tile {
     /// All zero.
     pub(super) const ZERO: Self = Self([[0; DEPTH]; SIDE]);
 
+    /// The pairs of each line as words.
+    #[inline(always)]
+    pub(super) fn words_mut(&mut self) -> &mut [[u32; SIDE]; SIDE] {
+        // SAFETY: 16 lines of 64 bytes, aligned to 64, and any bits are valid.
+        unsafe { &mut *self.0.as_mut_ptr().cast() }
+    }
+
     /// A tile of rows becomes one of columns, and the other way round.
     pub(super) fn with_pairs_transposed(&self) -> Self {
         // SAFETY: both are 16 rows of 64 bytes, aligned alike, and any bits are valid.
