@@ -144,6 +144,45 @@ fn loss_and_every_gradient_of_every_kind() {
     }
 }
 
+/// Mean loss and all gradients, one after the other, with a base in `dtype`.
+fn loss_and_gradients(kind: &str, dtype: DType) -> (f64, Vec<f32>) {
+    let forward = golden("forward.safetensors");
+    let expected = golden(&format!("{kind}.expected.safetensors"));
+    let (ids, mask, labels) =
+        (forward.ids("right.ids"), forward.ids("right.mask"), rows(&expected, "labels"));
+    let one = |row: usize| sample(&row.to_string(), &ids[row], &mask[row], &labels[row]);
+    let samples: Vec<_> = (0..ids.len()).map(one).collect();
+    let batch = SampleBatch::collate(&samples.iter().collect::<Vec<_>>(), 0);
+    let device = Device::flex().autodiff();
+    let base = Gemma2::from_pretrained(golden_dir().join("base"), dtype, &device).expect("loads");
+    // Written once more: the copy of a frozen table that PEFT stores is not this one, rounded.
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    weights(kind).save(folder.path()).expect("written");
+    let model =
+        AdapterWeights::load(folder.path(), &Device::flex()).and_then(|w| w.attach(base)).expect("fits");
+    let loss = MaskedCrossEntropy::default().loss(&model, &batch).expect("a loss");
+    let surrogate = loss.surrogate.expect("an autodiff device").div_scalar(batch.total_weight());
+    let grads = GradientsParams::from_grads(surrogate.backward(), &model);
+    let matrices = trainable_parameters(&model).into_iter();
+    let all = matrices.flat_map(|(_, id)| grads.get::<2>(id).map(values).unwrap_or_default()).collect();
+    (loss.sum / batch.total_weight(), all)
+}
+
+/// What rounding does to a step: the loss stays, and the gradients point the same way.
+#[test]
+fn a_base_in_bf16_trains_alike() {
+    let ((loss, exact), (half_loss, half)) =
+        (loss_and_gradients("adapter_lora", DType::F32), loss_and_gradients("adapter_lora", DType::BF16));
+    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum::<f64>();
+    let norm = |a: &[f32]| dot(a, a).sqrt();
+    let cosine = dot(&exact, &half) / (norm(&exact) * norm(&half));
+    let of_norm = (norm(&half) / norm(&exact) - 1.0).abs();
+    println!(
+        "bf16 base: loss {loss} and {half_loss}, gradients: norm differs by {of_norm:e}, cosine {cosine}"
+    );
+    assert!((half_loss / loss - 1.0).abs() < 0.02 && of_norm < 0.05 && cosine > 0.99);
+}
+
 #[test]
 fn merging_reproduces_the_unmerged_logits() {
     for (kind, unties) in kinds() {
