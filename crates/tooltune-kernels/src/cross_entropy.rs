@@ -21,7 +21,7 @@ pub struct CrossEntropy {
 /// - `targets`, `weights`: `[rows]`, targets below `vocab`
 ///
 /// # Panics
-/// If the shapes do not fit together, or on `flex` if a target is not below `vocab`.
+/// If the shapes do not fit together, if `softcap` is not positive, or on `flex` if a target is not below `vocab`.
 pub fn cross_entropy(
     raw: Tensor<2>,
     targets: &Tensor<1, Int>,
@@ -37,6 +37,7 @@ pub fn cross_entropy(
         weights.dims(),
         raw.dims()
     );
+    assert!(softcap.is_none_or(|cap| cap > 0.0), "cross_entropy: a soft-cap of {softcap:?}");
     #[cfg(feature = "cpu")]
     if !raw.device().is_autodiff() && crate::device::is_fused(&raw) {
         return crate::flex::cross_entropy(raw, targets, weights, softcap, gradient);
@@ -51,7 +52,8 @@ fn composed(
     softcap: Option<f64>,
     gradient: bool,
 ) -> CrossEntropy {
-    let [rows, _] = raw.dims();
+    let ([rows, _], dtype) = (raw.dims(), raw.dtype());
+    let raw = if dtype == DType::F32 { raw } else { raw.cast(DType::F32) };
     let (target, weight) = (targets.clone().reshape([rows, 1]), weights.clone().reshape([rows, 1]));
     // With a cap, t = tanh(raw / cap) is kept: the derivative of the cap is 1 − t².
     let (logits, tanh) = match softcap {
@@ -68,10 +70,11 @@ fn composed(
     let gradient = gradient.then(|| {
         let minus_one = Tensor::full([rows, 1], -1.0, (&exp.device(), DType::F32));
         let d_logits = (exp / sum).scatter(1, target, minus_one, IndexingUpdateOp::Add) * weight;
-        match tanh {
+        let d_raw = match tanh {
             Some(t) => d_logits * (t.square().neg() + 1.0),
             None => d_logits,
-        }
+        };
+        if dtype == DType::F32 { d_raw } else { d_raw.cast(dtype) }
     });
     CrossEntropy { losses: loss.reshape([rows]), gradient }
 }
@@ -104,6 +107,17 @@ mod tests {
                 assert_eq!(values(&raw), values(&case(rows, vocab, 6.0).0));
             }
         }
+    }
+
+    #[test]
+    fn other_element_types_take_plain_operations() {
+        let (raw, targets, weights) = case(5, 40, 3.0);
+        let expected = cross_entropy(raw.clone(), &targets, &weights, Some(30.0), true);
+        let actual = cross_entropy(raw.cast(DType::BF16), &targets, &weights, Some(30.0), true);
+        assert_close("losses", &actual.losses, &expected.losses, 2e-2);
+        let gradient = actual.gradient.expect("asked for");
+        assert_eq!(gradient.dtype(), DType::BF16);
+        assert_close("gradient", &gradient.cast(DType::F32), &expected.gradient.expect("too"), 3e-2);
     }
 
     #[test]

@@ -3,10 +3,11 @@
 //! Every kernel is a safe function on [`burn::tensor::Tensor`] with a gradient. On the `flex` device and with
 //! feature `cpu`, `f32` inputs take a fused implementation: one pass over memory, vectorised, split over
 //! threads. Any other device or element type takes the same formula composed of plain Burn operations, so a
-//! model calls one function and runs everywhere. No feature changes a result beyond floating-point rounding.
+//! model calls one function and runs everywhere. No feature changes a result beyond rounding
+//! (products with weights in bf16 round their input to bf16 too), except in which elements dropout drops.
 //!
-//! This is not a tensor library: it holds what a decoder block of Gemma 2 spends its time in outside of its
-//! large matrix products, and nothing else. It is also the only crate of the workspace that contains `unsafe`.
+//! This is not a tensor library: it holds what a decoder block of Gemma 2 spends its time in, but for large products in `f32`,
+//! and nothing else. It is also the only crate of the workspace that contains `unsafe`.
 //!
 //! | item | what |
 //! |---|---|

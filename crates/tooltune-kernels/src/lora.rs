@@ -18,7 +18,7 @@ use burn::tensor::{Distribution, Tensor};
 /// - result: `[rows, out]`
 ///
 /// # Panics
-/// If the shapes do not fit together or `dropout` is not in `[0, 1)`.
+/// If the shapes do not fit together, r is zero, or `dropout` is not in `[0, 1)`.
 pub fn lora_linear(
     x: Tensor<2>,
     weight: Tensor<2>,

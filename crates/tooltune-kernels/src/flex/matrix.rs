@@ -54,8 +54,8 @@ pub(crate) struct SharedOutput<'a> {
     data: PhantomData<&'a mut [f32]>,
 }
 
-// SAFETY: a pointer and a length; the elements behind it are only reachable through the unsafe `matrix`, whose
-// caller promises that no two threads touch the same ones.
+// SAFETY: a pointer and a length; the elements behind it are only reachable through the unsafe `matrix` and `slice`, whose
+// callers promises that no two threads touch the same ones.
 unsafe impl Sync for SharedOutput<'_> {}
 
 impl<'a> SharedOutput<'a> {

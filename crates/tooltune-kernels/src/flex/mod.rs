@@ -366,7 +366,7 @@ pub(crate) fn lora_linear(
 #[cfg(test)]
 mod tests {
     use crate::testing::{gradients, random, values};
-    use crate::{attention, geglu, rms_norm, rope};
+    use crate::{attention, cross_entropy, geglu, lora_linear, rms_norm, rope};
 
     /// Bytes of the results and gradients of all kernels, at sizes that are split over threads.
     fn everything() -> Vec<u32> {
@@ -381,7 +381,17 @@ mod tests {
             let q = rope(q, table.clone(), table);
             attention(q, k, v, None, 0.3, Some(50.0))
         });
-        let rows = [a, b, c, d].map(|x| values(&x)).into_iter().chain(qkv.map(|x| values(&x)));
+        let adapter = [[40, 601], [500, 601], [8, 601], [500, 8]].map(|shape| random(shape, 1.0, 6));
+        let adapted = gradients([random(shape, 1.0, 1)], |[x]| {
+            let [_, weight, lora_a, lora_b] = adapter.clone();
+            crate::testing::device().seed(3);
+            lora_linear(x, weight, lora_a, lora_b, 2.0, 0.1)
+        });
+        let targets = burn::tensor::Tensor::zeros([300], &crate::testing::device());
+        let loss = cross_entropy(random(shape, 3.0, 1), &targets, &random([300], 1.0, 2), Some(30.0), true);
+        let [e] = adapted;
+        let f = loss.gradient.expect("asked for");
+        let rows = [a, b, c, d, e, f].map(|x| values(&x)).into_iter().chain(qkv.map(|x| values(&x)));
         rows.flatten().map(f32::to_bits).collect()
     }
 

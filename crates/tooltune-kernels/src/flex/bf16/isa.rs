@@ -1,5 +1,6 @@
 //! Which instructions compute a block.
 
+use std::marker::PhantomData;
 use std::sync::OnceLock;
 
 use super::portable;
@@ -41,30 +42,42 @@ impl Isa {
         all
     }
 
-    /// Runs `work` on this thread with whatever state the instructions need.
-    pub(super) fn enter<R>(self, work: impl FnOnce(Session) -> R) -> R {
+    /// Runs `work` on this thread with whatever state the instructions need. Not to be nested: the inner call would take the state away.
+    ///
+    /// # Panics
+    /// If the processor does not have the instructions.
+    pub(super) fn enter(self, work: impl FnOnce(Session<'_>)) {
+        let session = Session { isa: self, thread: PhantomData };
         match self {
             #[cfg(target_arch = "x86_64")]
             Self::Amx => {
                 let _configured = super::amx::Configured::new();
-                work(Session(self))
+                work(session);
             }
-            _ => work(Session(self)),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Bf16 => {
+                assert!(super::avx512::is_available(), "no AVX-512 with bf16");
+                work(session);
+            }
+            Self::Portable => work(session),
         }
     }
 }
 
-/// Proof that [`Isa::enter`] has prepared this thread.
+/// Proof that [`Isa::enter`] has prepared this thread: it stays on it, and inside of the call.
 #[derive(Clone, Copy)]
-pub(super) struct Session(Isa);
+pub(super) struct Session<'s> {
+    isa: Isa,
+    thread: PhantomData<(&'s (), *const ())>,
+}
 
-impl Session {
+impl Session<'_> {
     /// Computes the block of sums at `row` and `col`: `rows · cols`, added to what is there if `accumulate`.
     pub(super) fn multiply(self, panels: Panels, sums: &mut Sums, [row, col]: [usize; 2], accumulate: bool) {
         let stride = sums.stride();
         let block = sums.block(row, col);
-        match self.0 {
-            // SAFETY: `available` found the instructions, `enter` configured the tiles, and a block has 32 rows of 32
+        match self.isa {
+            // SAFETY: `enter` found the instructions and configured the tiles, and a block has 32 rows of 32
             // elements.
             #[cfg(target_arch = "x86_64")]
             Isa::Amx => unsafe { super::amx::multiply(panels, block.as_mut_ptr(), stride, accumulate) },
