@@ -20,7 +20,7 @@ use clap::Parser;
 use tooltune::chat::Conversation;
 use tooltune::eval::Record;
 use tooltune::gemma2::Gemma2;
-use tooltune::lora::{AdapterWeights, LoraConfig, LoraLinear, ParameterCount, attach, trainable_parameters};
+use tooltune::lora::{AdapterWeights, Effect, LoraConfig, LoraLinear, ParameterCount, attach, trainable_parameters};
 use tooltune::sft::trainer::select_trainable;
 use tooltune::sft::{
     BatchSize, ExecutionConfig, GradientGuard, MetricsFile, OptimizerConfig, ScheduleConfig, SchedulerType,
@@ -187,10 +187,16 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         job.lora.lora_alpha,
         ParameterCount::of(&adapted)
     );
+    eprintln!("who will load the adapter:");
     for (consumer, rules) in job.lora.portability(vocab_size) {
-        if let Some(rule) = rules.first() {
-            eprintln!("{consumer} will not load the adapter as it is meant: {}", rule.reason);
-        }
+        let effect = |effect| match effect {
+            Effect::Needs => "needs something first",
+            Effect::Refuses => "refuses it",
+            Effect::Misreads => "misreads it",
+        };
+        let said: Vec<String> =
+            rules.iter().map(|rule| format!("{}: {}", effect(rule.effect), rule.reason)).collect();
+        eprintln!("  {consumer}: {}", if said.is_empty() { "loads it".to_owned() } else { said.join("; ") });
     }
 
     // Nothing is written before everything that was given has been read and understood.
