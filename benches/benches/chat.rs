@@ -1,4 +1,5 @@
-//! From a conversation to ids and a loss mask, and from generated text to calls; one thread. Throughput is in tokens, and in bytes of text.
+//! From a conversation to ids and a loss mask, and from generated text to calls; on one thread but
+//! where the name says all threads. Throughput is in tokens, in conversations where the name says so, and in bytes of text.
 use std::hint::black_box;
 use std::path::Path;
 
@@ -53,6 +54,8 @@ fn render_and_encode(criterion: &mut Criterion) {
         let tokens = run().len();
         group.throughput(Throughput::Elements(tokens as u64));
         group.bench_function(format!("{name}_{tokens}_tokens"), |b| b.iter(run));
+        group.throughput(Throughput::Elements(1));
+        group.bench_function(format!("{name}_conversations"), |b| b.iter(run));
     }
     group.finish();
 }

@@ -79,13 +79,51 @@ fn growth(times: [Duration; 3]) -> f64 {
     (times[1] / times[0]).max(times[2] / times[1])
 }
 
-#[test]
-fn time_is_linear() {
-    let mut bad = Vec::new();
+fn column_heads() {
     println!(
         "{:14} {:44} {:>32} {:>32}",
         "format", "text of", "one shot 1, 10, 100 KB (ms)", "in chunks of 7 bytes (ms)"
     );
+}
+
+fn row(format: &dyn ToolCallFormat, name: &str, ways: [[Duration; 3]; 2]) {
+    let ms = |times: [Duration; 3]| {
+        let [a, b, c] = times.map(|time| time.as_secs_f64() * 1e3);
+        format!("{a:9.3} {b:9.3} {c:9.3} x{:.0}", growth(times))
+    };
+    println!("{:14} {name:44.44} {:>32} {:>32}", format.name(), ms(ways[0]), ms(ways[1]));
+}
+
+/// A hundred, a thousand and exactly ten thousand openings.
+#[test]
+fn ten_thousand_openings_take_linear_time() {
+    const COUNTS: [usize; 3] = [100, 1_000, 10_000];
+    let mut bad = Vec::new();
+    column_heads();
+    for tested in formats::formats() {
+        let format = tested.format.as_ref();
+        for opening in ["<tool_call>", tested.openings[0]] {
+            let count =
+                |bytes: usize| opening.repeat(COUNTS[SIZES.iter().position(|s| *s == bytes).unwrap()]);
+            let text = count(SIZES[2]);
+            assert_eq!(text.matches(opening).count(), 10_000);
+            streaming::check_law(format, &text, &[CHUNK_BYTES]).unwrap();
+            assert!(format.parse(&text).calls.is_empty());
+            let ways = [measure(|t| shot(format, t), count), measure(|t| streamed(format, t), count)];
+            let name = format!("100, 1,000, 10,000 x {opening:?}");
+            row(format, &name, ways);
+            if !ways.into_iter().all(is_linear) {
+                bad.push(format!("{} {name}: {ways:?}", format.name()));
+            }
+        }
+    }
+    assert!(bad.is_empty(), "{}", bad.join("\n"));
+}
+
+#[test]
+fn time_is_linear() {
+    let mut bad = Vec::new();
+    column_heads();
     for tested in formats::formats() {
         let format = tested.format.as_ref();
         let content = |piece: CallPiece| piece.content.as_str().to_owned();
@@ -102,12 +140,8 @@ fn time_is_linear() {
                 // The limits that keep time linear must not make a stream and one shot differ.
                 streaming::check_law(format, &format!("{}{call}", text(SIZES[2])), &[CHUNK_BYTES]).unwrap();
                 let ways = [measure(|t| shot(format, t), text), measure(|t| streamed(format, t), text)];
-                let ms = |times: [Duration; 3]| {
-                    let [a, b, c] = times.map(|time| time.as_secs_f64() * 1e3);
-                    format!("{a:9.3} {b:9.3} {c:9.3} x{:.0}", growth(times))
-                };
                 let name = format!("{prefix}{unit:?}");
-                println!("{:14} {name:44.44} {:>32} {:>32}", format.name(), ms(ways[0]), ms(ways[1]));
+                row(format, &name, ways);
                 if !ways.into_iter().all(is_linear) {
                     bad.push(format!("{} {name}: {ways:?}", format.name()));
                 }

@@ -118,6 +118,17 @@ fn chatml_writes_as_qwen() {
          <|im_start|>user\n u\n<|im_end|>\n"
     );
     assert_eq!(text(ChatMl::new(Arc::new(Pythonic::new()))), "<|im_start|>user\n u\n<|im_end|>\n");
+
+    // An empty system text keeps the default away, and its gap.
+    let mut empty = conversation();
+    empty.messages[0].content.clear();
+    let segments = template.render(&empty, false).unwrap();
+    assert!(segments_to_text(&segments).starts_with("<|im_start|>system\n\n\n# Tools\n\nYou may call"));
+    let none = Conversation { messages: empty.messages.split_off(1), ..empty };
+    let mut bare = ChatMl::qwen2_5();
+    bare.default_system = None;
+    let segments = bare.render(&none, false).unwrap();
+    assert!(segments_to_text(&segments).starts_with("<|im_start|>system\n# Tools\n\nYou may call"));
 }
 
 #[test]

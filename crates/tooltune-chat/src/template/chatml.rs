@@ -25,8 +25,9 @@ const QWEN_SYSTEM: &str = "You are Qwen, created by Alibaba Cloud. You are a hel
 /// ChatML, `chatml`: each turn is `<|im_start|>{role}\n{content}<|im_end|>\n`.
 ///
 /// It follows the template of Qwen2.5-Instruct (`chat_template` in the tokenizer_config.json of
-/// Qwen/Qwen2.5-7B-Instruct), which [`ChatMl::qwen2_5`] equals byte for byte; the template of NousResearch's Hermes 2 Pro
-/// differs in its sentences, in a BOS, and in that results have the role `tool`:
+/// Qwen/Qwen2.5-7B-Instruct), which [`ChatMl::qwen2_5`] equals byte for byte where names need no escapes (the original
+/// writes the name of a call as it is, here it is a JSON string); the template of NousResearch's Hermes 2 Pro differs in
+/// its sentences, in a BOS, and in that results have the role `tool`:
 ///
 /// - tools stand in the system turn, `{system}\n\n{before_tools}{declarations}{after_tools}`;
 /// - a model turn is its content, then its calls, one under the other;
@@ -120,11 +121,11 @@ impl ChatMl {
         if system.is_none() && conversation.tools.is_empty() {
             return;
         }
-        let system = system.unwrap_or_default();
         self.begin(builder, Role::System, "system");
-        builder.text(system, SegmentKind::System);
+        builder.text(system.unwrap_or_default(), SegmentKind::System);
         if !conversation.tools.is_empty() {
-            let gap = if system.is_empty() { "" } else { "\n\n" };
+            // As in the original, the gap follows a system text even where that is empty.
+            let gap = if system.is_some() { "\n\n" } else { "" };
             builder.text(&format!("{gap}{}", self.before_tools), SegmentKind::Tools);
             builder.pieces(self.format.write_tools(&conversation.tools, self.schema), SegmentKind::Tools);
             builder.text(&self.after_tools, SegmentKind::Tools);

@@ -30,6 +30,9 @@ pub const COURSE_THINK_SENTENCE: &str = "Also, before making a call to a functio
 /// original it trains every token by default, does not check the order of roles, renders only the text of
 /// messages, and lets the tool tags (never the tokens that make turns) become tokens in **every** turn, because
 /// the course's data carries its tools and results as text: here a user's text can forge a tool tag.
+///
+/// **[`Conversation::tools`] and [`Message::tool_calls`] are left out without an error**, as in the original: a message
+/// with calls and no text is an empty turn. A conversation that has them is for [`Gemma2Tools`](super::Gemma2Tools).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Course {
     /// What has a loss.

@@ -9,8 +9,9 @@ use crate::{Conversation, Error, Role, Segment, SegmentKind};
 /// `<start_of_turn>{role}\n{content|trim}<end_of_turn>\n`.
 ///
 /// As the original, it refuses system messages and roles that do not alternate, and it has no place for tools,
-/// calls and call ids: only the text of messages is rendered. [`Gemma2Tools`](super::Gemma2Tools) has a place
-/// for all of them.
+/// calls and call ids: only the text of messages is rendered. **[`Conversation::tools`] and
+/// [`Message::tool_calls`](crate::Message::tool_calls) are left out without an error**; a conversation that has them
+/// is for [`Gemma2Tools`](super::Gemma2Tools), which has a place for all of them.
 ///
 /// In model turns the tags of the Hermes format are [`SegmentContent::Tag`](crate::SegmentContent::Tag)s; in all
 /// other turns they are text.

@@ -2,7 +2,9 @@
 #![allow(dead_code)]
 
 use proptest::prelude::*;
-use tooltune_chat::{Hermes, Mistral, ToolCall, ToolCallFormat};
+use tooltune_chat::{
+    FORMAT_NAMES, FunctionGemma, Hermes, Llama31, Mistral, OpenAi, Pythonic, ToolCall, ToolCallFormat,
+};
 
 use super::strategies;
 
@@ -53,8 +55,162 @@ const MISTRAL_OPENINGS: &[&str] = &[
     "</s>",
 ];
 
+const FUNCTION_GEMMA_OPENINGS: &[&str] = &[
+    "<start_function_call>",
+    "<end_function_call>",
+    "<start_function_call>call:",
+    "<start_function_call>call:f{a:<escape>",
+    "<start_function_call>call:f{a:\"",
+    "<start_function_call>call:f{a:{",
+    "<start_function_call>call:f{}",
+    "<start_function_call>call:f{a:1}<end_function_call>",
+    "<start_function_response>",
+    "<start_function_response> x",
+    "<escape>",
+    "call:f{",
+    "call:<escape>",
+    "a:[1,",
+    "<think>",
+    "<think></think>",
+];
+
+const GEMMA4_OPENINGS: &[&str] = &[
+    "<|tool_call>",
+    "<tool_call|>",
+    "<|tool_call>call:",
+    "<|tool_call>call:f{a:<|\"|>",
+    "<|tool_call>call:f{a:\"",
+    "<|tool_call>call:f{a:{",
+    "<|tool_call>call:f{}",
+    "<|tool_call>call:f{a:1}<tool_call|>",
+    "<|tool_response>",
+    "<|tool_response> x",
+    "<|\"|>",
+    "call:f{",
+    "call:<|\"|>",
+    "a:[1,",
+    "<think>",
+    "<think></think>",
+];
+
+const LLAMA_OPENINGS: &[&str] = &[
+    "<|python_tag|>",
+    "{\"name\": \"f\", \"parameters\": {\"x\": \"",
+    "{\"name\": \"f\", \"parameters\": {}}",
+    "; {\"name\": \"f\", \"parameters\": {}}",
+    "{\"name\": \"f\"}",
+    "{\"name\": \"f\"}; ",
+    "; ",
+    "{\"parameters\": {",
+    "{\"name\":",
+    "```json\n{\"name\": \"f\", \"parameters\": {}}\n",
+    "{'name': 'f', 'parameters': {'x': '",
+    "<think>",
+    "<think></think>",
+    "<|eom_id|>",
+    "{“",
+];
+
 /// All formats; a new one adds itself here.
 pub(crate) fn formats() -> Vec<Tested> {
+    let mut formats = tags_and_brackets();
+    formats.extend(other_models());
+    let named = |name: &&str| formats.iter().any(|tested| tested.format.name() == *name);
+    let missing: Vec<_> = FORMAT_NAMES.iter().filter(|name| !named(name)).collect();
+    assert!(missing.is_empty(), "without laws: {missing:?}");
+    formats
+}
+
+/// The formats of Llama, Google's models and OpenAI.
+fn other_models() -> Vec<Tested> {
+    let llama = |format: Llama31| Tested {
+        format: Box::new(format),
+        calls: strategies::call().boxed(),
+        repaired: &[
+            "{\"name\": \"f\", \"parameters\": {\"x\": 1,}}",
+            "{\"name\": \"f\", \"parameters\": {}} done",
+            "{'name': 'f', 'parameters': {}}",
+        ],
+        openings: LLAMA_OPENINGS,
+    };
+    vec![
+        llama(Llama31::new()),
+        llama(Llama31::new().with_python_tag(true)),
+        Tested {
+            format: Box::new(Pythonic::new()),
+            calls: strategies::call().boxed(),
+            repaired: &["[f(x=1)] done", "f(x=1)\ng(y=2)", "[f(x=paris)]"],
+            openings: &[
+                "[f(",
+                "[f(x=1)]",
+                "[f(x='",
+                "[f(x=\"",
+                "[f(x=[",
+                "[f(x={'a': (",
+                "[f(x=1),",
+                "[f(**{'",
+                "['f g'(",
+                "f(",
+                "f(x=1)\n",
+                "f(\n",
+                "g(y=2)",
+                "<|python_start|>",
+                "<|python_end|>",
+                "**{",
+                ")",
+                "<think>",
+                "<think></think>",
+            ],
+        },
+        Tested {
+            format: Box::new(FunctionGemma::new()),
+            calls: strategies::call().boxed(),
+            repaired: &[
+                "<start_function_call>call:f{x:1,}<end_function_call>",
+                "<start_function_call>call:f{x:1}",
+                "<start_function_call>call:f{x:1}<end_function_call> done",
+            ],
+            openings: FUNCTION_GEMMA_OPENINGS,
+        },
+        Tested {
+            format: Box::new(FunctionGemma::gemma4()),
+            calls: strategies::call().boxed(),
+            repaired: &[
+                "<|tool_call>call:f{x:1,}<tool_call|>",
+                "<|tool_call>call:f{x:1}",
+                "<|tool_call>call:f{x:1}<tool_call|> done",
+            ],
+            openings: GEMMA4_OPENINGS,
+        },
+        Tested {
+            format: Box::new(OpenAi::new()),
+            calls: calls_with_ids(),
+            repaired: &[
+                "[{\"function\": {\"name\": \"f\", \"arguments\": {}}}]",
+                "[{\"name\": \"f\", \"arguments\": \"{}\"}]",
+                "[{\"function\": {\"name\": \"f\", \"arguments\": \"{}\"}}] done",
+            ],
+            openings: &[
+                "[{\"function\": {",
+                "[{\"id\": \"",
+                "[{\"id\": \"a\", \"type\": \"function\", \"function\": {\"name\": \"f\", \"arguments\": \"{\\\"",
+                "[{\"function\": {\"name\": \"f\", \"arguments\": \"{}\"}}",
+                ", {\"function\": {\"name\": \"f\", \"arguments\": \"{}\"}}]",
+                "{\"function\": {\"name\": \"f\", \"arguments\": \"{}\"}}",
+                "{\"tool_calls\": [",
+                "{\"content\": \"x\", \"tool_calls\": [",
+                "\"arguments\": \"{\\\"x\\\": 1}\"",
+                "```json\n[",
+                "[{",
+                "<think>",
+                "<think></think>",
+            ],
+        },
+    ]
+}
+
+/// The formats of Hermes and Mistral.
+fn tags_and_brackets() -> Vec<Tested> {
     vec![
         Tested {
             format: Box::new(Hermes::json()),
