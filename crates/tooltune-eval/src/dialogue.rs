@@ -25,7 +25,8 @@ impl Rate {
 
 /// Figures of whole dialogues: of records whose [`turn`](Record::turn) says where they belong.
 ///
-/// A dialogue is right when each of its decisions is.
+/// A dialogue is right when each of its decisions is and it was not [`cut_short`](Record::cut_short): then the first
+/// decision that was due and never came is wrong.
 #[derive(Clone, Debug)]
 pub struct Dialogues {
     figure: Figure,
@@ -94,7 +95,10 @@ impl Metric for Dialogues {
         self.seen += 1;
         let Some(turn) = &record.turn else { return };
         let tries = self.tries.entry(turn.dialogue.clone()).or_default();
-        let failed = (!record.is_right()).then_some(turn.index);
+        let failed = match record.is_right() {
+            false => Some(turn.index),
+            true => record.cut_short.then_some(turn.index.saturating_add(1)),
+        };
         let first = tries.entry(turn.trial).or_default();
         *first = earlier(*first, failed);
     }

@@ -37,6 +37,8 @@ pub struct Record {
     pub turn: Option<Turn>,
     /// For the last decision of a dialogue that was run in an environment: it ended in the state that was wanted.
     pub state_match: Option<bool>,
+    /// For the last decision of a dialogue: more decisions were due, so that the dialogue as a whole is wrong.
+    pub cut_short: bool,
 }
 
 /// The place of a record in a dialogue.
@@ -86,6 +88,7 @@ impl Record {
             reference: None,
             turn: None,
             state_match: None,
+            cut_short: false,
         }
     }
 
