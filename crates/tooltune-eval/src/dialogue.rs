@@ -59,6 +59,8 @@ impl Dialogues {
 
     /// `pass_hat_k`, with the number in place of k: the chance that `k` tries at the same dialogue are all right, as a mean
     /// over the dialogues that were tried `k` times or more. See [`pass_hat_k`].
+    ///
+    /// For repeated runs of single questions, a question is a dialogue of one decision: `in_dialogue(question, run, 0)`.
     #[must_use]
     pub fn pass_hat_k(k: u32) -> Self {
         Self::new(Figure::PassHatK(k), format!("pass_hat_{k}"))
@@ -196,5 +198,17 @@ mod tests {
         assert_eq!((pass.numerator, pass.denominator), (1.0 / 3.0 + 1.0, 2.0));
         assert_eq!(value(Dialogues::pass_hat_k(4), &records).value, None);
         assert_eq!(Dialogues::pass_hat_k(4).name(), "pass_hat_4");
+    }
+
+    #[test]
+    fn repeated_runs_of_single_questions() {
+        let run = |question: &str, runs: &[bool]| -> Vec<Record> {
+            let answered = |right: bool| record(&["f"], if right { well_formed(&["f"]) } else { silent() });
+            (0..).zip(runs).map(|(trial, right)| answered(*right).in_dialogue(question, trial, 0)).collect()
+        };
+        let records = [run("a", &[true, true, false, true]), run("b", &[true; 4])].concat();
+        // a: C(3, 2) / C(4, 2) = 1/2; b: 1.
+        assert_eq!(value(Dialogues::pass_hat_k(2), &records).value, Some(0.75));
+        assert_eq!(value(Dialogues::pass_hat_k(1), &records).value, Some(0.875));
     }
 }
