@@ -15,7 +15,7 @@ use tooltune_examples::backend::Compute;
 use tooltune_examples::case::bfcl_cases;
 use tooltune_examples::cli::exit_code;
 use tooltune_examples::input::{Pretrained, Style, embedded_base, find_dialect};
-use tooltune_examples::results::{enforce, read_gate, read_scorecard, write, write_results};
+use tooltune_examples::results::{enforce, read_gate, read_scorecard, write_results};
 use tooltune_examples::rules::{ProfileName, Rules};
 use tooltune_examples::scoring::{Question, ScoringConfig, answer, answerable, question, questions};
 use tooltune_examples::synthetic::{CallingData, Split};
@@ -49,7 +49,8 @@ struct Args {
     /// Thresholds, {"rules": [{"metric": "exact_calls", "at_least": 0.9}]}: exit code 1 where one is missed.
     #[arg(long)]
     gate: Option<PathBuf>,
-    /// Writes scorecard.json, scorecard.md, report.html, failures.jsonl and predictions.jsonl to this folder.
+    /// Writes scorecard.json, scorecard.md, report.html, failures.jsonl, resampling.json and predictions.jsonl to this folder; with
+    /// --before report.json and report.md too.
     #[arg(long)]
     out: Option<PathBuf>,
     #[command(flatten)]
@@ -129,7 +130,6 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
             before.as_ref().zip(comparison.as_ref()),
             gate.as_ref(),
         )?;
-        write(&out.join("scorecard.md"), &judged.card.to_markdown())?;
     }
     gate.as_ref().map_or(Ok(()), enforce)
 }

@@ -45,8 +45,8 @@ use tooltune_examples::synthetic::{CallingData, Split};
 /// either `conversations` or `messages` in the layout of the agents course (tools and calls as Python literals in the text), or
 /// `messages` and `tools` as OpenAI's API has them.
 ///
-/// Writes adapter/ (PEFT), report.md, report.json, report.html, scorecard.json, predictions.jsonl, failures.jsonl, metrics.jsonl and
-/// loss.svg to the output folder.
+/// Writes adapter/ (PEFT), report.md, report.json, report.html, scorecard.json, scorecard.md, predictions.jsonl, failures.jsonl,
+/// resampling.json, metrics.jsonl and loss.svg to the output folder.
 #[derive(Parser)]
 struct Args {
     /// A save_pretrained folder: config.json, *.safetensors, tokenizer.json.
@@ -257,7 +257,6 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         println!("{}", comparison.to_terminal());
         print!("{}", after.advice());
         report.push_str(&comparison.to_markdown());
-        write(&args.out.join("report.json"), &comparison.to_json()?)?;
         let title = format!("Fine-tuning of {}", job.base.display());
         write_results(&args.out, &title, &after, &records, Some((&before, &comparison)), None)?;
     }

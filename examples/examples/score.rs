@@ -59,7 +59,8 @@ struct Args {
     /// Thresholds, {"rules": [{"metric": "exact_calls", "at_least": 0.9}]}: exit code 1 where one is missed.
     #[arg(long)]
     gate: Option<PathBuf>,
-    /// Writes scorecard.json, scorecard.md, report.html, failures.jsonl and predictions.jsonl to this folder.
+    /// Writes scorecard.json, scorecard.md, report.html, failures.jsonl, resampling.json and predictions.jsonl to this folder; with
+    /// --before report.json and report.md too.
     #[arg(long)]
     out: Option<PathBuf>,
 }
@@ -126,7 +127,6 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
             before.as_ref().zip(comparison.as_ref()),
             gate.as_ref(),
         )?;
-        write(&out.join("scorecard.md"), &judged.card.to_markdown())?;
     }
     gate.as_ref().map_or(Ok(()), enforce)
 }

@@ -5,7 +5,7 @@ use std::error::Error;
 use std::path::Path;
 
 use tooltune::chat::{Conversation, Message, ToolCall, ToolDefinition};
-use tooltune::eval::ast::GoldCall;
+use tooltune::eval::ast::{Category, GoldCall};
 use tooltune::eval::bfcl::BfclFolder;
 use tooltune::eval::lint::{LintExample, LintFinding, lint};
 use tooltune::eval::{Record, Response};
@@ -23,6 +23,8 @@ pub struct Case {
     tools: Vec<ToolDefinition>,
     gold: Vec<ToolCall>,
     accepted: Vec<GoldCall>,
+    /// The leaderboard's category.
+    category: Option<Category>,
     reference: Option<String>,
     /// Conversation and place in it, where the conversation has several decisions.
     turn: Option<(String, u32)>,
@@ -37,6 +39,7 @@ impl Case {
         if !self.accepted.is_empty() {
             record = record.with_accepted(self.accepted.clone());
         }
+        record.category = self.category;
         if let Some((dialogue, index)) = &self.turn {
             record = record.in_dialogue(dialogue, 0, *index);
         }
@@ -87,6 +90,7 @@ pub fn cases(
                 tools: conversation.tools.clone(),
                 gold,
                 accepted: Vec::new(),
+                category: None,
                 reference: is_answer.then(|| message.content.clone()),
                 turn: (turns.len() > 1).then(|| (format!("{group} {name}"), place)),
             });
@@ -121,6 +125,7 @@ pub fn bfcl_cases(folder: &Path, limit: usize) -> Result<Vec<Case>, Box<dyn Erro
                 prompt: example.conversation(),
                 gold: Vec::new(),
                 accepted: example.gold,
+                category: Some(example.category),
                 tools: example.functions,
                 reference: None,
                 turn: None,

@@ -17,7 +17,8 @@ const NAMED: usize = 5;
 /// A run before, and the comparison with it.
 pub type Compared<'a> = Option<(&'a Scorecard, &'a Comparison)>;
 
-/// Writes scorecard.json, predictions.jsonl, failures.jsonl and report.html to `out`.
+/// Writes scorecard.json, scorecard.md, predictions.jsonl, failures.jsonl, resampling.json and report.html to `out`; with a comparison
+/// report.json and report.md too.
 ///
 /// # Errors
 /// With the file that cannot be written.
@@ -33,12 +34,25 @@ pub fn write_results(
     write_predictions(&out.join("predictions.jsonl"), records)?;
     let failures: Result<Vec<String>, _> = judged.failures.iter().map(|report| report.to_jsonl()).collect();
     let mut html = HtmlReport::new(title, &judged.card).with_failures(judged.failure_counts());
+    let mut markdown = judged.card.to_markdown();
+    let advice = judged.advice();
+    if !advice.is_empty() {
+        markdown.push_str(&format!("\n## Failures\n\n```text\n{advice}```\n"));
+    }
     if let Some((before, comparison)) = compared {
         html = html.with_comparison(before, comparison);
+        let text = comparison.to_markdown();
+        markdown.push_str(&format!("\n## Comparison\n\n{text}"));
+        write(&out.join("report.json"), &comparison.to_json()?)?;
+        write(&out.join("report.md"), &text)?;
     }
     if let Some(gate) = gate {
         html = html.with_gate(gate);
+        markdown.push_str(&format!("\n## Gate\n\n{}", gate.to_markdown()));
     }
+    let weights: Vec<_> = judged.failures.iter().flat_map(|report| report.resampling_weights()).collect();
+    write(&out.join("scorecard.md"), &markdown)?;
+    write(&out.join("resampling.json"), &serde_json::to_string_pretty(&weights)?)?;
     write(&out.join("scorecard.json"), &judged.card.to_json()?)?;
     write(&out.join("failures.jsonl"), &failures?.concat())?;
     write(&out.join("report.html"), &html.render())
@@ -174,6 +188,7 @@ fn remedy(mode: FailureMode) -> &'static str {
         FailureMode::Order => "add requests in which the order of calls matters",
         FailureMode::UngroundedAnswer => "add answers that repeat the tool result's numbers",
         FailureMode::IgnoredError => "add tool results that are errors, with answers that say so",
+        FailureMode::UnusableGold => "mend the declaration or the wanted call: the checker can't use it",
         FailureMode::WrongValue(_) => "add examples with more varied values of this parameter",
         _ => "look at the examples in failures.jsonl",
     }

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use clap::ValueEnum;
-use tooltune::eval::ast::{AstOptions, Category, ModelOutput, Profile, ast_match};
+use tooltune::eval::ast::{AstAccuracy, AstOptions, Category, Profile};
 use tooltune::eval::failure::FailureReport;
 use tooltune::eval::{
-    Comparison, ComparisonConfig, Error, Metric, MetricValue, Rate, Record, Scorecard, standard_metrics,
+    Comparison, ComparisonConfig, Error, Metric, Rate, Record, Scorecard, standard_metrics,
 };
 
 /// How strictly arguments are compared.
@@ -26,8 +26,8 @@ pub enum ProfileName {
 pub struct Rules {
     /// How arguments are compared by the metric `ast_…` and in failures.
     pub profile: ProfileName,
-    /// The records come from the leaderboard's files: each set's name says its category, and figures that rest on equality with one
-    /// wanted call are left out, because these files accept several.
+    /// The records come from the leaderboard's files: figures that rest on equality with one wanted call are left out, because these
+    /// files accept several.
     pub bfcl: bool,
 }
 
@@ -65,9 +65,7 @@ impl Rules {
 
     /// The calls of a record match; where none is wanted, none is made.
     pub fn is_right(self, record: &Record) -> bool {
-        let gold = record.gold_calls();
-        let output = ModelOutput::from_parsed(&record.response.parsed, &record.tools);
-        ast_match(&record.tools, &gold, output, &self.options(self.category(record))).valid()
+        self.accuracy().is_right(record)
     }
 
     /// Judges the records.
@@ -81,9 +79,8 @@ impl Rules {
         }
         let mut failures: BTreeMap<Option<Category>, FailureReport> = BTreeMap::new();
         for record in records {
-            let category = self.category(record);
             let report =
-                failures.entry(category).or_insert_with(|| FailureReport::new(self.options(category)));
+                failures.entry(record.category).or_insert_with(|| FailureReport::new(self.options()));
             report.add(record, &record.conversation);
         }
         Judged { card, failures: failures.into_values().collect() }
@@ -101,24 +98,21 @@ impl Rules {
         Comparison::with(before, after, &config)
     }
 
-    fn category(self, record: &Record) -> Option<Category> {
-        if self.bfcl { record.group.parse().ok() } else { None }
+    fn accuracy(self) -> AstAccuracy {
+        AstAccuracy::new(self.options())
     }
 
-    fn options(self, category: Option<Category>) -> AstOptions {
-        let options = AstOptions::new(match self.profile {
+    /// Each record knows its category.
+    fn options(self) -> AstOptions {
+        AstOptions::new(match self.profile {
             ProfileName::Bfcl => Profile::Bfcl,
             ProfileName::Strict => Profile::Strict,
             ProfileName::Lenient => Profile::Lenient,
-        });
-        match category {
-            Some(category) => options.with_category(category),
-            None => options,
-        }
+        })
     }
 
     fn metrics(self) -> Vec<Box<dyn Metric>> {
-        let accuracy: Box<dyn Metric> = Box::new(AstAccuracy { rules: self, right: 0, seen: 0 });
+        let accuracy: Box<dyn Metric> = Box::new(self.accuracy());
         if !self.bfcl {
             return standard_metrics().into_iter().chain([accuracy]).collect();
         }
@@ -135,36 +129,5 @@ impl Rules {
         ];
         let boxed = |rate| -> Box<dyn Metric> { Box::new(rate) };
         [accuracy].into_iter().chain(rates.map(boxed)).collect()
-    }
-}
-
-/// The share of records whose calls match.
-struct AstAccuracy {
-    rules: Rules,
-    right: u64,
-    seen: u64,
-}
-
-impl Metric for AstAccuracy {
-    fn name(&self) -> &str {
-        self.rules.metric()
-    }
-
-    fn update(&mut self, record: &Record) {
-        self.seen += 1;
-        self.right += u64::from(self.rules.is_right(record));
-    }
-
-    fn value(&self) -> MetricValue {
-        MetricValue::proportion(self.right, self.seen, self.seen)
-    }
-
-    fn merge(&mut self, other: Self) {
-        self.right += other.right;
-        self.seen += other.seen;
-    }
-
-    fn outcome(&self, record: &Record) -> Option<bool> {
-        Some(self.rules.is_right(record))
     }
 }

@@ -219,7 +219,7 @@ struct Present<'r> {
 
 /// The wanted parameters that are given; `None` where no calls are wanted.
 fn present(record: &Record) -> Option<Vec<Present<'_>>> {
-    record.wants_call().then(|| {
+    record.has_gold().then(|| {
         let pairs = pair_calls(&record.gold, record.calls());
         let of_pair = |(g, c): (usize, usize)| {
             let (gold, call) = (&record.gold[g], &record.calls()[c]);

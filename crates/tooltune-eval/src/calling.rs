@@ -45,24 +45,25 @@ impl Rate {
     /// `name_accuracy`: where calls are wanted, the functions called are those wanted, each as often.
     #[must_use]
     pub fn name_accuracy() -> Self {
-        Self::new("name_accuracy", |record| record.wants_call().then(|| right_names(record)))
+        Self::new("name_accuracy", |record| record.has_gold().then(|| right_names(record)))
     }
 
     /// `arg_exact_match`: where the names are right, the arguments are too.
     #[must_use]
     pub fn arg_exact_match() -> Self {
         Self::new("arg_exact_match", |record| {
-            (record.wants_call() && right_names(record)).then(|| is_exact(record))
+            (record.has_gold() && right_names(record)).then(|| is_exact(record))
         })
     }
 
     /// `exact_calls`: where calls are wanted, those and no others are made, with equal arguments, in any order.
     #[must_use]
     pub fn exact_calls() -> Self {
-        Self::new("exact_calls", |record| record.wants_call().then(|| is_exact(record)))
+        Self::new("exact_calls", |record| record.has_gold().then(|| is_exact(record)))
     }
 
-    /// `exact_set_match`: of all records, those with exactly the wanted calls; where none is wanted, none is attempted.
+    /// `exact_set_match`: of all records, those with exactly the wanted calls; where none is wanted, none is attempted;
+    /// where any call will do, there is one.
     #[must_use]
     pub fn exact_set_match() -> Self {
         Self::new("exact_set_match", |record| Some(record.is_right()))
@@ -100,7 +101,7 @@ impl Ratio {
 
 /// Calls right, calls made, calls wanted; only where some are wanted: other calls are what `over_call_rate` is about.
 fn matched_calls(record: &Record) -> Option<(u64, u64, u64)> {
-    if !record.wants_call() {
+    if !record.has_gold() {
         return None;
     }
     let (gold, calls) = (&record.gold, record.calls());

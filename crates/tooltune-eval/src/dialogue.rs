@@ -25,7 +25,8 @@ impl Rate {
 
 /// Figures of whole dialogues: of records whose [`turn`](Record::turn) says where they belong.
 ///
-/// A dialogue is right when each of its decisions is.
+/// A dialogue is right when each of its decisions is and it was not [`cut_short`](Record::cut_short): then the first
+/// decision that was due and never came is wrong.
 #[derive(Clone, Debug)]
 pub struct Dialogues {
     figure: Figure,
@@ -58,6 +59,8 @@ impl Dialogues {
 
     /// `pass_hat_k`, with the number in place of k: the chance that `k` tries at the same dialogue are all right, as a mean
     /// over the dialogues that were tried `k` times or more. See [`pass_hat_k`].
+    ///
+    /// For repeated runs of single questions, a question is a dialogue of one decision: `in_dialogue(question, run, 0)`.
     #[must_use]
     pub fn pass_hat_k(k: u32) -> Self {
         Self::new(Figure::PassHatK(k), format!("pass_hat_{k}"))
@@ -94,7 +97,10 @@ impl Metric for Dialogues {
         self.seen += 1;
         let Some(turn) = &record.turn else { return };
         let tries = self.tries.entry(turn.dialogue.clone()).or_default();
-        let failed = (!record.is_right()).then_some(turn.index);
+        let failed = match record.is_right() {
+            false => Some(turn.index),
+            true => record.cut_short.then_some(turn.index.saturating_add(1)),
+        };
         let first = tries.entry(turn.trial).or_default();
         *first = earlier(*first, failed);
     }
@@ -192,5 +198,17 @@ mod tests {
         assert_eq!((pass.numerator, pass.denominator), (1.0 / 3.0 + 1.0, 2.0));
         assert_eq!(value(Dialogues::pass_hat_k(4), &records).value, None);
         assert_eq!(Dialogues::pass_hat_k(4).name(), "pass_hat_4");
+    }
+
+    #[test]
+    fn repeated_runs_of_single_questions() {
+        let run = |question: &str, runs: &[bool]| -> Vec<Record> {
+            let answered = |right: bool| record(&["f"], if right { well_formed(&["f"]) } else { silent() });
+            (0..).zip(runs).map(|(trial, right)| answered(*right).in_dialogue(question, trial, 0)).collect()
+        };
+        let records = [run("a", &[true, true, false, true]), run("b", &[true; 4])].concat();
+        // a: C(3, 2) / C(4, 2) = 1/2; b: 1.
+        assert_eq!(value(Dialogues::pass_hat_k(2), &records).value, Some(0.75));
+        assert_eq!(value(Dialogues::pass_hat_k(1), &records).value, Some(0.875));
     }
 }

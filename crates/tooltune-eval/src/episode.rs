@@ -113,8 +113,10 @@ impl Episode {
     /// A record for each decision, with the conversation that led to it, as try `trial` at the dialogue `id`.
     ///
     /// `gold` has the calls wanted at each decision, none where an answer is wanted; decisions beyond it want an answer.
-    /// A model that ends too early has answered where a call was wanted, so its dialogue is wrong. With the state `wanted`
-    /// at the end, the last record says whether it was reached.
+    /// A model that ends too early has answered where a call was wanted, so its dialogue is wrong; so is one that was not
+    /// finished, or that has fewer decisions than `gold`, however right they are: its last record is
+    /// [`cut_short`](Record::cut_short). With the state `wanted` at the end, the last record says whether it was reached.
+    /// Without decisions there are no records.
     #[must_use]
     pub fn records(
         &self,
@@ -125,6 +127,7 @@ impl Episode {
         wanted: Option<&Value>,
     ) -> Vec<Record> {
         let last = self.decisions.len().saturating_sub(1);
+        let cut_short = !self.finished || self.decisions.len() < gold.len();
         let decisions = self.decisions.iter().zip(0_u32..).enumerate();
         let record = |(at, ((messages, response), index)): (usize, (&(usize, Response), u32))| {
             let gold = gold.get(at).cloned().unwrap_or_default();
@@ -133,7 +136,7 @@ impl Episode {
                 .with_conversation(self.conversation.messages[..*messages].to_vec())
                 .in_dialogue(id, trial, index);
             let state_match = wanted.filter(|_| at == last).map(|wanted| self.reached(wanted));
-            Record { state_match, ..record }
+            Record { state_match, cut_short: cut_short && at == last, ..record }
         };
         decisions.map(record).collect()
     }
@@ -235,5 +238,25 @@ mod tests {
         assert_eq!((value(&early, "dialogue_success"), value(&early, "state_match")), (Some(0.0), Some(0.0)));
         assert_eq!(value(&early, "first_failing_turn"), Some(2.0));
         assert_eq!(value(&early, "premature_answer"), Some(1.0));
+    }
+
+    #[test]
+    fn a_right_beginning_is_no_success() {
+        let gold = [vec![call("next", "{}")], vec![call("next", "{}")], vec![]];
+        let figures = |max_decisions: usize, gold: &[Vec<ToolCall>]| {
+            let records =
+                run(&["Count to 2."], max_decisions, &[NEXT, NEXT, "2."]).records("d", "g", 0, gold, None);
+            let card = Scorecard::score(&records);
+            ["dialogue_success", "turn_accuracy", "first_failing_turn"]
+                .map(|name| card.overall.metric(name).and_then(|metric| metric.value))
+        };
+        assert_eq!(figures(3, &gold), [Some(1.0), Some(1.0), None]);
+        // Each decision is right, but the answer, the third decision, was never given.
+        assert_eq!(figures(2, &gold), [Some(0.0), Some(1.0), Some(3.0)]);
+        // It is due even where the gold stops there too.
+        assert_eq!(figures(2, &gold[..2]), [Some(0.0), Some(1.0), Some(3.0)]);
+        // All that was said is answered, and more was wanted.
+        let longer = [gold.as_slice(), &[vec![call("next", "{}")]]].concat();
+        assert_eq!(figures(10, &longer), [Some(0.0), Some(1.0), Some(4.0)]);
     }
 }

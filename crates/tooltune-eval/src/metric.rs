@@ -167,6 +167,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::ast::{AstAccuracy, AstOptions, Profile};
     use crate::standard::{
         standard_detections, standard_dialogues, standard_macros, standard_metrics, standard_rates,
         standard_ratios,
@@ -212,6 +213,8 @@ mod tests {
             check(&detections, &first, &second, &mut seen);
             check(&macros, &first, &second, &mut seen);
             check(&dialogues, &first, &second, &mut seen);
+            let profiles = [Profile::Bfcl, Profile::Strict, Profile::Lenient];
+            check(&profiles.map(|p| AstAccuracy::new(AstOptions::new(p))), &first, &second, &mut seen);
             for metric in standard_metrics() {
                 prop_assert!(seen.contains(metric.name()), "{} is not tested", metric.name());
             }

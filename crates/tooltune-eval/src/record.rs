@@ -8,7 +8,7 @@ use tooltune_chat::{
 
 use crate::align::calls_match;
 
-use crate::ast::GoldCall;
+use crate::ast::{AstOptions, Category, GoldCall};
 
 /// What one evaluation example is judged by: the wanted calls and the model's response.
 #[derive(Clone, Debug)]
@@ -26,6 +26,9 @@ pub struct Record {
     pub response: Response,
     /// The wanted calls with accepted alternatives; empty where `gold` is accepted as it is and nothing else.
     pub accepted: Vec<GoldCall>,
+    /// The kind of example where it is known; `None` infers it. Where it is [`Category::Relevance`] and `gold` is empty, a
+    /// call is wanted, whichever.
+    pub category: Option<Category>,
     /// The messages that the model answers, oldest first; empty where the caller has none to show. What is asked about
     /// the response to a tool result, and examples in reports, need them.
     pub conversation: Vec<Message>,
@@ -37,6 +40,8 @@ pub struct Record {
     pub turn: Option<Turn>,
     /// For the last decision of a dialogue that was run in an environment: it ended in the state that was wanted.
     pub state_match: Option<bool>,
+    /// For the last decision of a dialogue: more decisions were due, so that the dialogue as a whole is wrong.
+    pub cut_short: bool,
 }
 
 /// The place of a record in a dialogue.
@@ -81,11 +86,13 @@ impl Record {
             gold,
             response,
             accepted: Vec::new(),
+            category: None,
             conversation: Vec::new(),
             facts: Vec::new(),
             reference: None,
             turn: None,
             state_match: None,
+            cut_short: false,
         }
     }
 
@@ -119,6 +126,18 @@ impl Record {
         Self { gold: accepted.iter().map(GoldCall::preferred).collect(), accepted, ..self }
     }
 
+    /// The record as one of a known kind.
+    #[must_use]
+    pub fn with_category(self, category: Category) -> Self {
+        Self { category: Some(category), ..self }
+    }
+
+    /// How the record is matched: `options` with the record's category where they have none of their own.
+    #[must_use]
+    pub fn options(&self, options: &AstOptions) -> AstOptions {
+        AstOptions { category: options.category.or(self.category), ..options.clone() }
+    }
+
     /// The wanted calls with what each parameter accepts.
     #[must_use]
     pub fn gold_calls(&self) -> Cow<'_, [GoldCall]> {
@@ -128,9 +147,20 @@ impl Record {
         Cow::Borrowed(&self.accepted)
     }
 
-    /// A call is wanted here.
+    /// A call is wanted here, be it [any](Self::wants_any_call).
     #[must_use]
     pub fn wants_call(&self) -> bool {
+        !self.gold.is_empty() || self.wants_any_call()
+    }
+
+    /// A call is wanted, and none in particular.
+    #[must_use]
+    pub fn wants_any_call(&self) -> bool {
+        self.gold.is_empty() && self.category == Some(Category::Relevance)
+    }
+
+    /// Particular calls are wanted, which those made can be compared with.
+    pub(crate) fn has_gold(&self) -> bool {
         !self.gold.is_empty()
     }
 
@@ -147,10 +177,15 @@ impl Record {
         self.response.readable_calls()
     }
 
-    /// Exactly the wanted calls are made, in any order; where none is wanted, none is attempted.
+    /// Exactly the wanted calls are made, in any order; where none is wanted, none is attempted; where any is, there is one
+    /// that can be read.
     #[must_use]
     pub fn is_right(&self) -> bool {
-        if self.wants_call() { calls_match(&self.gold, self.calls()) } else { !self.attempted() }
+        match (self.has_gold(), self.wants_any_call()) {
+            (true, _) => calls_match(&self.gold, self.calls()),
+            (false, true) => !self.calls().is_empty(),
+            (false, false) => !self.attempted(),
+        }
     }
 
     /// What a user would see: the text outside calls and thinking.

@@ -67,13 +67,17 @@ pub struct Verdict {
     pub group: String,
     /// The wanted calls, as `name({"argument": value})`.
     pub gold: Vec<String>,
+    /// A call was wanted, and none in particular.
+    #[serde(default)]
+    pub any_call: bool,
     /// The calls made, likewise; empty where the attempt is malformed.
     pub calls: Vec<String>,
     /// The model tried to call, be it malformed.
     pub attempted: bool,
     /// The response was ended by a stop token.
     pub stopped: bool,
-    /// Exactly the wanted calls were made; where none is wanted, none was attempted.
+    /// Exactly the wanted calls were made; where none is wanted, none was attempted; where any
+    /// is, one was made.
     pub right: bool,
     /// The last thing that the user said; empty where the record has no conversation.
     pub request: String,
@@ -149,6 +153,7 @@ impl Verdict {
             id: record.id.clone(),
             group: record.group.clone(),
             gold: record.gold.iter().map(written).collect(),
+            any_call: record.wants_any_call(),
             calls: calls.iter().map(written).collect(),
             attempted: record.attempted(),
             stopped: record.response.stopped,
@@ -263,6 +268,26 @@ mod tests {
         assert!(card.verdicts[3].attempted && card.verdicts[3].calls.is_empty());
         assert_eq!(card.verdicts[2].outcomes.get("name_accuracy"), Some(&false));
         assert_eq!(card.verdicts[3].outcomes.get("name_accuracy"), None);
+    }
+
+    #[test]
+    fn a_set_that_wants_any_call() {
+        let any = |id: &str, response| {
+            example(id, "relevance", &[], response).with_category(crate::ast::Category::Relevance)
+        };
+        let card = Scorecard::score(&[any("1", well_formed(&["f"])), any("2", silent())]);
+        assert_eq!((card.overall.n, card.overall.n_wanted), (2, 2));
+        assert_eq!(counts(&card.overall, "relevance_accuracy"), (1, 2));
+        assert_eq!(counts(&card.overall, "exact_set_match"), (1, 2));
+        for name in
+            ["irrelevance_accuracy", "name_accuracy", "exact_calls", "call_precision", "parameter_precision"]
+        {
+            assert_eq!(card.overall.metric(name).unwrap().value, None, "{name}");
+        }
+        assert_eq!(
+            card.verdicts.iter().map(|v| (v.any_call, v.right)).collect::<Vec<_>>(),
+            [(true, true), (true, false)]
+        );
     }
 
     #[test]

@@ -176,6 +176,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn each_metric_is_documented() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/evaluation.md");
+        let text = std::fs::read_to_string(path).unwrap();
+        let rows: Vec<&str> = text.lines().filter(|line| line.starts_with("| `")).collect();
+        for metric in standard_metrics() {
+            let name = format!("`{}`", metric.name());
+            assert!(rows.iter().any(|row| row.contains(&name)), "{name} has no row in {path}");
+            // The marks in the table are what the metric says of itself.
+            let row = rows.iter().find(|row| row.starts_with(&format!("| {name}"))).unwrap();
+            let marks = row.split('|').nth(1).unwrap();
+            assert_eq!(marks.contains('−'), metric.goal() == crate::metric::Goal::Lower, "{row}");
+        }
+    }
+
+    #[test]
     fn names_are_unique_and_the_summary_names_metrics() {
         let metrics = standard_metrics();
         let names: BTreeSet<&str> = metrics.iter().map(|metric| metric.name()).collect();

@@ -106,7 +106,8 @@ pub(crate) fn records() -> impl Strategy<Value = Vec<Record>> {
             let tools = if with_tools { declared.clone() } else { Vec::new() };
             let record =
                 Record::new(format!("r{id}"), "group", tools, gold, response).with_conversation(conversation);
-            let record = Record { state_match: stopped.then_some(with_tools), ..record };
+            let state_match = stopped.then_some(with_tools);
+            let record = Record { state_match, cut_short: !stopped && with_tools, ..record };
             match turn {
                 Some((dialogue, trial, index)) => record.in_dialogue(dialogue, trial, index),
                 None => record,

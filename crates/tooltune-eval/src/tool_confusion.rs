@@ -10,7 +10,8 @@ use crate::record::Record;
 /// How often a function was called where another one was wanted.
 ///
 /// Wanted calls and calls made are paired, those of the same function first; what is left over is paired in order, and
-/// what is left over then stands alone: a wanted call without a call, or a call where none was wanted.
+/// what is left over then stands alone: a wanted call without a call, or a call where none was wanted. Records that want
+/// a call but [none in particular](Record::wants_any_call) say nothing about functions: they are left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ToolConfusion {
@@ -87,6 +88,9 @@ impl ToolConfusion {
 }
 
 fn count(record: &Record, cells: &mut BTreeMap<(Option<String>, Called), u64>) {
+    if record.wants_any_call() {
+        return;
+    }
     let (gold, calls) = (&record.gold, record.calls());
     let known: BTreeSet<&str> =
         record.tools.iter().map(|t| t.name.as_str()).chain(gold.iter().map(|g| g.name.as_str())).collect();
@@ -147,6 +151,17 @@ mod tests {
         assert_eq!(matrix.cells().iter().map(|cell| cell.count).sum::<u64>(), 11);
         let json = serde_json::to_string(&matrix).unwrap();
         assert_eq!(serde_json::from_str::<ToolConfusion>(&json).unwrap(), matrix);
+    }
+
+    #[test]
+    fn where_any_call_will_do_none_is_confused() {
+        let any = |response| record(&[], response).with_category(crate::ast::Category::Relevance);
+        let records = [any(well_formed(&["f"])), any(silent()), any(malformed())];
+        assert!(ToolConfusion::of(&records).cells().is_empty());
+        assert_eq!(records.each_ref().map(Record::is_right), [true, false, false]);
+        assert!(records.iter().all(Record::wants_call));
+        // Declared wanted calls win over the category.
+        assert!(!record(&["f"], silent()).with_category(crate::ast::Category::Relevance).wants_any_call());
     }
 
     proptest! {

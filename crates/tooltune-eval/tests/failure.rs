@@ -1,10 +1,10 @@
 //! Failure modes of whole examples.
 
 use tooltune_chat::{Hermes, Message, Object, ToolCall, ToolDefinition, Value};
-use tooltune_eval::ast::{AstOptions, GoldCall, Profile};
+use tooltune_eval::ast::{AstAccuracy, AstOptions, Category, GoldCall, Profile};
 use tooltune_eval::failure::FailureMode::{
     Enum, HallucinatedParam, HallucinatedTool, IgnoredError, Malformed, MissingRequired, NoCall, Order,
-    OverCall, Truncated, UngroundedAnswer, WrongCount, WrongTool, WrongType, WrongValue,
+    OverCall, Truncated, UngroundedAnswer, UnusableGold, WrongCount, WrongTool, WrongType, WrongValue,
 };
 use tooltune_eval::failure::{FailureMode, FailureReport, ValueFault, classify};
 use tooltune_eval::{Record, Response};
@@ -121,7 +121,7 @@ fn answers_to_tool_results() {
     assert_eq!(modes(&record(&[], "It is lovely."), &after("{\"error\": \"offline\"}")), [IgnoredError]);
 }
 
-/// The Bfcl profile fails examples that Strict passes, and the mode says why; broken data are nobody's failure.
+/// The Bfcl profile fails examples that Strict passes, and the mode says why; broken data have a mode of their own.
 #[test]
 fn the_profile_decides_what_fails() {
     let tool = r#"{"type": "dict", "properties": {"n": {"type": "integer"}}, "required": ["n"]}"#;
@@ -134,7 +134,48 @@ fn the_profile_decides_what_fails() {
     assert_eq!(failure.tags, [WrongType]);
     let mut schemaless = record;
     schemaless.tools = vec![ToolDefinition::new("f", "", Value::Null)];
-    assert_eq!(classify(&schemaless, &[], &AstOptions::new(Profile::Bfcl)), None);
+    let failure =
+        classify(&schemaless, &[], &AstOptions::new(Profile::Bfcl)).expect("the score has it as wrong");
+    assert_eq!(failure.tags, [UnusableGold]);
+    assert_eq!(failure.findings[0].tool, None, "broken data are no tool's failure");
+    // The leaderboard takes what can't be read for silence.
+    let garbled = self::record(&[], "<tool_call>oops</tool_call>");
+    assert_eq!(classify(&garbled, &[], &AstOptions::new(Profile::Bfcl)), None);
+    let any = self::record(&[], "No.").with_category(Category::Relevance);
+    assert_eq!(modes(&any, &[]), [NoCall]);
+}
+
+/// A call is a failure exactly where the profile's score has it as wrong.
+#[test]
+fn failures_add_up_with_the_score() {
+    let texts = [
+        String::new(),
+        "It is sunny.".to_owned(),
+        "<tool_call>oops</tool_call>".to_owned(),
+        "forecast(city='Paris')".to_owned(),
+        call("forecast", r#"{"city": "Paris"}"#),
+        call("forecast", r#"{"city": "Paris", "days": 3.0}"#),
+        call("forecast", r#"{"city": "Paris", "days": "3"}"#),
+        call("forecast", "{}"),
+        call("climate", r#"{"city": "Paris"}"#),
+        call("oracle", "{}"),
+        call("forecast", r#"{"city": "Paris"}"#).repeat(2),
+    ];
+    let categories = [None, Some(Category::Relevance), Some(Category::Irrelevance), Some(Category::Simple)];
+    let mut failing = 0;
+    for profile in [Profile::Bfcl, Profile::Strict, Profile::Lenient] {
+        for (text, category) in texts.iter().flat_map(|text| categories.map(|category| (text, category))) {
+            for gold in [&[][..], &[PARIS], &[PARIS, PARIS]] {
+                let mut record = record(gold, text);
+                record.category = category;
+                let failure = classify(&record, &[], &AstOptions::new(profile));
+                let right = AstAccuracy::new(AstOptions::new(profile)).is_right(&record);
+                assert_eq!(failure.is_none(), right, "{profile:?} {category:?} {gold:?} {text}: {failure:?}");
+                failing += usize::from(!right);
+            }
+        }
+    }
+    assert!(failing > 100, "{failing}");
 }
 
 #[test]

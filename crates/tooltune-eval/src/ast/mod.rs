@@ -45,6 +45,7 @@
 //! - Where a call is wanted and none in particular (relevance), every call must be of a declared tool and fit its schema;
 //!   where none is wanted (irrelevance), an attempt that can't be read is an attempt.
 
+mod accuracy;
 mod attempt;
 mod bfcl_call;
 mod bfcl_value;
@@ -63,6 +64,7 @@ mod strict;
 pub mod text;
 mod verdict;
 
+pub use accuracy::AstAccuracy;
 pub use attempt::looks_like_call;
 pub use category::Category;
 pub(crate) use compare::{Compare, first_difference};

@@ -54,6 +54,7 @@ impl BfclExample {
     pub fn record(&self, response: Response) -> Record {
         Record::new(&self.id, &self.set, self.functions.clone(), Vec::new(), response)
             .with_accepted(self.gold.clone())
+            .with_category(self.category)
     }
 }
 

@@ -7,8 +7,8 @@ use super::answer::{ignores_error, is_ungrounded};
 use super::value::{Sources, value_fault};
 use super::{FailureMode, ValueFault};
 use crate::ast::{
-    AstError, AstOptions, Category, GoldCall, Mismatch, ModelOutput, ParameterSchema, align_calls, ast_match,
-    call_differences,
+    AstError, AstMatch, AstOptions, Category, GoldCall, Mismatch, ModelOutput, ParameterSchema, align_calls,
+    ast_match, call_differences,
 };
 use crate::record::Record;
 
@@ -61,15 +61,20 @@ impl Finding {
 /// What went wrong in an example; `None` where nothing did.
 ///
 /// `conversation` is what the model answers, oldest message first; without it nothing is said about answers to tool results
-/// and about where wrong values come from. Where the declarations or the gold answer themselves make no sense (see
-/// [`lint`](crate::lint)), the model is not blamed.
+/// and about where wrong values come from.
+///
+/// Calls fail exactly where [`ast_match`] under `options` says so, defects of the Bfcl profile included, so that failures
+/// add up with the score; an answer to a tool result may fail besides. Where the declarations or the gold answer themselves
+/// make no sense to the checker (see [`lint`](crate::lint)), the mode is [`FailureMode::UnusableGold`], and no tool is
+/// blamed. Where `options` name no category, the record's counts.
 #[must_use]
 pub fn classify(record: &Record, conversation: &[Message], options: &AstOptions) -> Option<Failure> {
     let gold = record.gold_calls();
+    let options = &record.options(options);
     let case = Case { record, gold: &gold, conversation, options };
     let mut findings = case.findings();
-    if !findings.is_empty() && case.is_cut_off() && !findings.iter().any(|f| f.mode == FailureMode::Truncated)
-    {
+    let told = |f: &Finding| matches!(f.mode, FailureMode::Truncated | FailureMode::UnusableGold);
+    if !findings.is_empty() && case.is_cut_off() && !findings.iter().any(told) {
         findings.push(Finding::new(FailureMode::Truncated, case.wanted_tool()));
     }
     let mut tags: Vec<_> = findings.iter().map(|finding| finding.mode).collect();
@@ -91,10 +96,36 @@ impl<'a> Case<'a> {
         let tools = &self.record.tools;
         let parsed = &self.record.response.parsed;
         let output = ModelOutput::from_parsed(parsed, tools);
+        let verdict = ast_match(tools, self.gold, output, self.options);
+        let Some(error) = &verdict.error else {
+            let answered = !matches!(output, ModelOutput::Calls([_, ..]));
+            return if answered { self.answer_findings(&parsed.text) } else { Vec::new() };
+        };
+        if matches!(error.kind, AstError::Schema(_)) {
+            return vec![Finding::new(FailureMode::UnusableGold, None)];
+        }
+        let mut findings = self.error_findings(output, &verdict);
+        if findings.is_empty() {
+            // No finer mode is known: as the checker has it.
+            let mode = match error.kind {
+                AstError::WrongFuncName => FailureMode::WrongTool,
+                AstError::UnknownFunction => FailureMode::HallucinatedTool,
+                AstError::MissingRequired | AstError::MissingOptional => FailureMode::MissingRequired,
+                AstError::Irrelevance => FailureMode::OverCall,
+                AstError::Relevance | AstError::DecoderFailed => FailureMode::NoCall,
+                _ => FailureMode::WrongValue(None),
+            };
+            findings.push(Finding::new(mode, self.wanted_tool()));
+        }
+        findings
+    }
+
+    /// What is wrong where the matcher found an error.
+    fn error_findings(&self, output: ModelOutput<'_>, verdict: &AstMatch<'_>) -> Vec<Finding> {
         let wanted = !self.gold.is_empty() || self.options.category == Some(Category::Relevance);
         match output {
             ModelOutput::Calls([]) | ModelOutput::NoAttempt if wanted => self.each_tool(FailureMode::NoCall),
-            ModelOutput::Calls([]) | ModelOutput::NoAttempt => self.answer_findings(&parsed.text),
+            ModelOutput::Calls([]) | ModelOutput::NoAttempt => Vec::new(),
             ModelOutput::Malformed => {
                 let mode = if self.is_cut_off() { FailureMode::Truncated } else { FailureMode::Malformed };
                 let mut findings = self.each_tool(mode);
@@ -111,7 +142,7 @@ impl<'a> Case<'a> {
                     findings
                 })
                 .collect(),
-            ModelOutput::Calls(calls) => self.call_findings(calls, output),
+            ModelOutput::Calls(calls) => self.call_findings(calls, verdict),
         }
     }
 
@@ -158,14 +189,11 @@ impl<'a> Case<'a> {
         unknown.then(|| Finding::new(FailureMode::HallucinatedTool, Some(&call.name)))
     }
 
-    fn call_findings(&self, calls: &[ToolCall], output: ModelOutput<'_>) -> Vec<Finding> {
+    fn call_findings(&self, calls: &[ToolCall], verdict: &AstMatch<'_>) -> Vec<Finding> {
         let tools = &self.record.tools;
-        let verdict = ast_match(tools, self.gold, output, self.options);
         let Some(error) = &verdict.error else { return Vec::new() };
-        match error.kind {
-            AstError::Schema(_) => return Vec::new(),
-            AstError::WrongOrder => return self.each_tool(FailureMode::Order),
-            _ => {}
+        if error.kind == AstError::WrongOrder {
+            return self.each_tool(FailureMode::Order);
         }
         let mut findings = Vec::new();
         if self.gold.is_empty() {

@@ -38,6 +38,8 @@ pub enum FailureMode {
     UngroundedAnswer,
     /// A tool reported an error, and the answer does not say so.
     IgnoredError,
+    /// The declarations or the gold answer make no sense to the checker: mend them, not the model.
+    UnusableGold,
 }
 
 /// What is wrong with a value, where it can be told.
@@ -60,7 +62,7 @@ pub enum ValueFault {
 
 impl FailureMode {
     /// Every mode, in order of precedence.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::NoCall,
         Self::OverCall,
         Self::Malformed,
@@ -82,6 +84,7 @@ impl FailureMode {
         Self::Order,
         Self::UngroundedAnswer,
         Self::IgnoredError,
+        Self::UnusableGold,
     ];
 
     /// The mode's name: `no_call`, `wrong_value`, `wrong_value:unit`…
@@ -109,6 +112,7 @@ impl FailureMode {
             Self::Order => "order",
             Self::UngroundedAnswer => "ungrounded_answer",
             Self::IgnoredError => "ignored_error",
+            Self::UnusableGold => "unusable_gold",
         }
     }
 }

@@ -18,7 +18,11 @@ pub(crate) fn example(verdict: &Verdict, before: Option<(&str, &Verdict)>, name:
     if !verdict.request.is_empty() {
         row(&mut out, "asked", &shortened(&verdict.request, MAX_CHARS));
     }
-    let wanted = if verdict.gold.is_empty() { "no call".to_owned() } else { verdict.gold.join("\n") };
+    let wanted = match (verdict.gold.is_empty(), verdict.any_call) {
+        (false, _) => verdict.gold.join("\n"),
+        (true, true) => "a call, whichever".to_owned(),
+        (true, false) => "no call".to_owned(),
+    };
     let (marked_wanted, marked_made) = marked(&wanted, &made(verdict));
     let plain = verdict.gold.is_empty() || verdict.calls.is_empty();
     row(&mut out, "wanted", if plain { escape(&wanted) } else { marked_wanted }.as_str());
@@ -151,6 +155,13 @@ mod tests {
         );
         assert_eq!(marked("same", "same"), ("same".to_owned(), "same".to_owned()));
         assert_eq!(marked("<b>", "").0, "<mark class=\"missing\">&lt;b&gt;</mark>");
+    }
+
+    #[test]
+    fn what_is_wanted_is_said() {
+        let shown = |any_call| example(&Verdict { any_call, ..Verdict::default() }, None, "model");
+        assert!(shown(true).contains(">a call, whichever<") && !shown(true).contains("no call"));
+        assert!(shown(false).contains(">no call<"));
     }
 
     #[test]

@@ -122,7 +122,8 @@ impl<'r> HtmlReport<'r> {
             note(
                 &mut out,
                 "Rows: the function wanted. Columns: what was called. Right cells are framed, wrong ones red, \
-                the grey one holds the functions that are not shown apart; the stronger the colour, the larger the share of the row.",
+                the grey one holds the functions that are not shown apart; the stronger the colour, the larger the share of the row. \
+                Examples for which any call will do are left out.",
             );
             out.push_str(&format!("<div class=\"scroll\">{}</div>\n", matrix(&self.card.tool_confusion)));
         }
