@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use burn::tensor::DType;
+
 /// An error of `tooltune-lm`.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -29,6 +31,12 @@ pub enum Error {
     TensorRead {
         /// The device's reason.
         reason: String,
+    },
+    /// The device cannot hold tensors of this type.
+    #[error("this device cannot hold {dtype:?}: choose f32")]
+    UnsupportedDtype {
+        /// The type.
+        dtype: DType,
     },
     /// A file or folder could not be read or written.
     #[error("{path}: {source}")]

@@ -22,6 +22,7 @@
 //! | [`cache`] | keys and values of the tokens already seen |
 //! | [`causal_lm`] | the trait of a decoder-only language model |
 //! | [`checkpoint`] | safetensors files and folders, read through a memory map, and written |
+//! | [`dtype`] | which element types a device can hold |
 //! | [`embedding`] | the token embedding, and the head that may be tied to it |
 //! | [`generation`] | decoding: an iterator of tokens, and whole batches |
 //! | [`head`] | the output head as a sum of linear maps |
@@ -34,6 +35,7 @@ pub mod batch;
 pub mod cache;
 pub mod causal_lm;
 pub mod checkpoint;
+pub mod dtype;
 pub mod embedding;
 mod error;
 pub mod generation;

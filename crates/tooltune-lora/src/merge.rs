@@ -1,6 +1,7 @@
 //! Merging adapters into the weights that they belong to.
 
 use burn::tensor::{DType, Tensor};
+use tooltune_lm::dtype::can_store;
 use tooltune_lm::{Linear, MapProjections};
 
 use crate::LoraLinear;
@@ -97,7 +98,7 @@ pub(crate) fn merge_rows(
         let count = MERGED_ROWS.min(rows - start);
         let old = weight.clone().narrow(0, start, count).cast(DType::F32).detach();
         let new = f(old.clone(), start, count).detach();
-        let rounded: Tensor<2> = new.clone().cast(DType::BF16).cast(DType::F32);
+        let rounded = round_to_bf16(&new);
         let squares = |x: Tensor<2>| f64::from(x.square().sum().into_scalar::<f32>());
         rounding.delta_squares += squares(new.clone() - old);
         rounding.lost_squares += squares(rounded - new.clone());
@@ -105,4 +106,13 @@ pub(crate) fn merge_rows(
     }
     // A parameter must be a leaf of the graph.
     (Tensor::cat(pieces, 0).detach(), rounding)
+}
+
+/// On a device that cannot hold bf16, the processor rounds.
+fn round_to_bf16(x: &Tensor<2>) -> Tensor<2> {
+    if can_store(&x.device(), DType::BF16) {
+        return x.clone().cast(DType::BF16).cast(DType::F32);
+    }
+    let data = x.to_data().convert_dtype(DType::BF16).convert_dtype(DType::F32);
+    Tensor::from_data(data, &x.device())
 }

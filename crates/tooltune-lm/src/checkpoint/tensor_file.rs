@@ -14,6 +14,7 @@ use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
 use tooltune_kernels::mmap::MappedFile;
 
 use crate::Error;
+use crate::dtype::can_store;
 
 /// A header may not be longer: a 57 MB header costs a gigabyte to parse.
 pub const MAX_HEADER_BYTES: u64 = 1 << 20;
@@ -65,7 +66,7 @@ impl TensorFile {
     /// Reads one tensor in the given dtype (f32, f16 or bf16).
     ///
     /// # Errors
-    /// [`Error::TensorSet`] when there is no such tensor; [`Error::InvalidSafetensors`] when its rank is not `D`; that or [`Error::Io`] when
+    /// [`Error::UnsupportedDtype`] when `device` cannot hold it; [`Error::TensorSet`] when there is no such tensor; [`Error::InvalidSafetensors`] when its rank is not `D`; that or [`Error::Io`] when
     /// the file has changed since it was opened.
     pub fn tensor<const D: usize>(
         &self,
@@ -79,6 +80,9 @@ impl TensorFile {
             unexpected: vec![],
             mismatched: vec![],
         };
+        if !can_store(device, dtype) {
+            return Err(Error::UnsupportedDtype { dtype });
+        }
         let (_, shape) = self.tensors.get(name).ok_or_else(missing)?;
         if shape.len() != D {
             let rule = format!("tensor {name} has {} axes where {D} are expected", shape.len());
