@@ -1,11 +1,11 @@
 //! Inference of `small`: reading a prompt of 128 tokens, and one more token after it, for 1 and 8 rows.
 #![recursion_limit = "256"]
 
-use burn::tensor::{DType, Device, Tensor};
+use burn::tensor::DType;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use tooltune::gemma2::{Gemma2, Gemma2Config};
-use tooltune::lm::{CausalLm, KvCache, Padding, TokenBatch};
-use tooltune_benches::{device, group, random_model, sync, token_ids};
+use tooltune::gemma2::Gemma2Config;
+use tooltune::lm::{KvCache, Padding, TokenBatch};
+use tooltune_benches::{device, group, next_tokens, random_model, token_ids};
 
 const PROMPT: usize = 128;
 
@@ -42,21 +42,6 @@ fn prefill_and_decode(criterion: &mut Criterion) {
         }
         group.finish();
     }
-}
-
-/// The most likely token after each row, as greedy decoding computes it.
-fn next_tokens(
-    model: &Gemma2,
-    batch: &TokenBatch,
-    cache: &mut KvCache,
-    device: &Device,
-) -> Tensor<1, burn::tensor::Int> {
-    let hidden = model.hidden_states(batch, Some(cache));
-    let [rows, seq, width] = hidden.dims();
-    let last = hidden.narrow(1, seq - 1, 1).reshape([rows, width]);
-    let best = model.logits(last).argmax(1).reshape([rows]);
-    sync(device);
-    best
 }
 
 criterion_group!(benches, prefill_and_decode);

@@ -4,14 +4,16 @@
 #![recursion_limit = "256"]
 
 pub mod lora_layer;
+pub mod process;
+pub mod random;
 
 use std::time::Duration;
 
-use burn::tensor::{DType, Device};
+use burn::tensor::{DType, Device, Int, Tensor};
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion};
 use tooltune::gemma2::{Gemma2, Gemma2Config};
-use tooltune::lm::{EmbeddingTable, Linear, MapProjections};
+use tooltune::lm::{CausalLm, EmbeddingTable, KvCache, Linear, MapProjections, TokenBatch};
 
 /// The device under test: the GPU whose feature is enabled, or the CPU.
 pub fn device() -> Device {
@@ -94,9 +96,45 @@ pub fn token_ids(count: usize, vocab: usize) -> Vec<u32> {
     (0..count).map(|index| id(index) as u32).collect()
 }
 
+/// The most likely token after each row, as greedy decoding computes it.
+pub fn next_tokens(
+    model: &Gemma2,
+    batch: &TokenBatch,
+    cache: &mut KvCache,
+    device: &Device,
+) -> Tensor<1, Int> {
+    let hidden = model.hidden_states(batch, Some(cache));
+    let [rows, seq, width] = hidden.dims();
+    let last = hidden.narrow(1, seq - 1, 1).reshape([rows, width]);
+    let best = model.logits(last).argmax(1).reshape([rows]);
+    sync(device);
+    best
+}
+
+/// The middle one, or the mean of the two in the middle.
+pub fn median(values: &[f64]) -> Option<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let (lower, upper) = (sorted.get(sorted.len().checked_sub(1)? / 2)?, sorted.get(sorted.len() / 2)?);
+    Some((lower + upper) / 2.0)
+}
+
 /// A group of few samples: one iteration may take seconds.
 pub fn group<'c>(criterion: &'c mut Criterion, name: &str) -> BenchmarkGroup<'c, WallTime> {
     let mut group = criterion.benchmark_group(name);
     group.sample_size(10).warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(5));
     group
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn medians() {
+        assert_eq!(median(&[]), None);
+        assert_eq!(median(&[3.0]), Some(3.0));
+        assert_eq!(median(&[3.0, 1.0]), Some(2.0));
+        assert_eq!(median(&[3.0, 1.0, 7.0]), Some(3.0));
+    }
 }

@@ -20,7 +20,9 @@ use clap::Parser;
 use tooltune::chat::Conversation;
 use tooltune::eval::Record;
 use tooltune::gemma2::Gemma2;
-use tooltune::lora::{AdapterWeights, Effect, LoraConfig, LoraLinear, ParameterCount, attach, trainable_parameters};
+use tooltune::lora::{
+    AdapterWeights, Effect, LoraConfig, LoraLinear, ParameterCount, attach, trainable_parameters,
+};
 use tooltune::sft::trainer::select_trainable;
 use tooltune::sft::{
     BatchSize, ExecutionConfig, GradientGuard, MetricsFile, OptimizerConfig, ScheduleConfig, SchedulerType,
@@ -91,6 +93,10 @@ struct Args {
     /// it when the run would not fit into the free memory.
     #[arg(long, value_enum, default_value = "auto")]
     gradient_checkpointing: Checkpointing,
+    /// Lays samples end to end in rows of up to --max-length tokens, isolated from one another, instead of padding them; the size of a
+    /// micro-batch then counts rows.
+    #[arg(long)]
+    packing: bool,
     /// Rank of the adapter.
     #[arg(long)]
     rank: Option<usize>,
@@ -410,6 +416,7 @@ fn with_overrides(config: TrainingConfig, args: &Args) -> TrainingConfig {
         max_length: args.max_length.unwrap_or(config.max_length),
         execution: ExecutionConfig {
             gradient_checkpointing: args.gradient_checkpointing.into(),
+            packing: args.packing,
             ..config.execution
         },
         ..config

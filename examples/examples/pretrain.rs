@@ -101,8 +101,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         .with_weight_decay(0.0)
         .init();
     let objective = MaskedCrossEntropy { chunk_rows: 1024 };
-    let execution =
-        ExecutionConfig { micro_batch_threads: 2, gradient_checkpointing: GradientCheckpointing::Off };
+    let execution = ExecutionConfig {
+        micro_batch_threads: 2,
+        gradient_checkpointing: GradientCheckpointing::Off,
+        packing: false,
+    };
     let config = TrainingConfig { seed: args.seed, execution, ..TrainingConfig::default() };
     println!(
         "{} parameters, {} in matrices; {} M tokens",

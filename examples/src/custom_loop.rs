@@ -46,10 +46,7 @@ pub fn losses(
     let mut optimizer = config.optimizer.build();
     let mut losses = Vec::new();
     for (index, micro_batches) in plan.steps.iter().enumerate() {
-        let collate = |indices: &Vec<usize>| {
-            SampleBatch::collate(&indices.iter().map(|&sample| &samples[sample]).collect::<Vec<_>>(), 0)
-        };
-        let batches: Vec<SampleBatch> = micro_batches.iter().map(collate).collect();
+        let batches: Vec<SampleBatch> = micro_batches.iter().map(|batch| batch.collate(samples, 0)).collect();
         let objective = MaskedCrossEntropy::default();
         let (loss, grads) = accumulate(&model, &batches, &objective, config, index + 1)?;
         let norm = gradients::global_norm(&model, &grads)?;

@@ -43,7 +43,8 @@ fn batches() -> Vec<SampleBatch> {
 }
 
 fn config(gradient_checkpointing: GradientCheckpointing, micro_batch_threads: usize) -> TrainingConfig {
-    let execution = ExecutionConfig { micro_batch_threads, gradient_checkpointing };
+    let execution =
+        ExecutionConfig { micro_batch_threads, gradient_checkpointing, ..ExecutionConfig::default() };
     TrainingConfig { seed: 5, execution, ..TrainingConfig::default() }
 }
 

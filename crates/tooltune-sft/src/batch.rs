@@ -1,11 +1,11 @@
-//! Samples side by side, and which of their tokens are trained.
+//! Samples side by side or end to end, and which of their tokens are trained.
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
-use tooltune_lm::{Padding, TokenBatch};
+use tooltune_lm::TokenBatch;
 
 use crate::Sample;
 
-/// A right-padded batch and its targets. The hidden state at `rows[i]` (of `batch · seq`, row-major) predicts `targets[i]`, which counts
+/// A batch, its rows filled up on the right, and its targets. The hidden state at `rows[i]` (of `batch · seq`, row-major) predicts `targets[i]`, which counts
 /// `weights[i]`; no other hidden state reaches the head.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SampleBatch {
@@ -22,21 +22,33 @@ pub struct SampleBatch {
 }
 
 impl SampleBatch {
-    /// Lays samples side by side.
+    /// Lays samples side by side, one in a row.
     pub fn collate(samples: &[&Sample], pad_id: u32) -> Self {
-        let sequences: Vec<&[u32]> = samples.iter().map(|sample| sample.ids.as_slice()).collect();
-        let tokens = TokenBatch::padded(&sequences, Padding::Right, pad_id);
+        let rows: Vec<Vec<&Sample>> = samples.iter().map(|sample| vec![*sample]).collect();
+        Self::collate_packed(&rows, pad_id)
+    }
+
+    /// Lays the samples of each row end to end. They do not see one another, and positions start at 0 in each: their losses are those that
+    /// they have alone.
+    pub fn collate_packed(samples: &[Vec<&Sample>], pad_id: u32) -> Self {
+        let ids: Vec<Vec<&[u32]>> =
+            samples.iter().map(|row| row.iter().map(|sample| sample.ids.as_slice()).collect()).collect();
+        let tokens = TokenBatch::packed(&ids, pad_id);
         let (mut rows, mut targets, mut weights) = (Vec::new(), Vec::new(), Vec::new());
-        for (row, sample) in samples.iter().enumerate() {
-            for (token, &weight) in
-                sample.weights.iter().enumerate().skip(1).filter(|(_, weight)| **weight > 0.0)
-            {
-                rows.push(u32::try_from(row * tokens.seq() + token - 1).unwrap_or(u32::MAX));
-                targets.push(sample.ids[token]);
-                weights.push(weight);
+        for (row, samples) in samples.iter().enumerate() {
+            let mut start = row * tokens.seq();
+            for sample in samples {
+                for (token, &weight) in
+                    sample.weights.iter().enumerate().skip(1).filter(|(_, weight)| **weight > 0.0)
+                {
+                    rows.push(u32::try_from(start + token - 1).unwrap_or(u32::MAX));
+                    targets.push(sample.ids[token]);
+                    weights.push(weight);
+                }
+                start += sample.ids.len();
             }
         }
-        let sample_ids = samples.iter().map(|sample| sample.id.clone()).collect();
+        let sample_ids = samples.iter().flatten().map(|sample| sample.id.clone()).collect();
         Self { tokens, rows, targets, weights, sample_ids }
     }
 
@@ -80,5 +92,13 @@ mod tests {
         assert_eq!(batch.targets, [8, 9, 5]);
         assert_eq!(batch.weights, [1.0, 0.5, 1.0]);
         assert_eq!(batch.tokens.ids(), [2, 7, 8, 9, 2, 5, 0, 0]);
+
+        let batch = SampleBatch::collate_packed(&[vec![&long, &short], vec![&short]], 0);
+        assert_eq!(batch.tokens.ids(), [2, 7, 8, 9, 2, 5, 2, 5, 0, 0, 0, 0]);
+        assert_eq!(batch.tokens.documents(), [1, 1, 1, 1, 2, 2, 1, 1, 0, 0, 0, 0]);
+        // Nothing predicts the first token of a sample.
+        assert_eq!(batch.rows, [1, 2, 4, 6]);
+        assert_eq!(batch.targets, [8, 9, 5, 5]);
+        assert_eq!(batch.sample_ids, ["a", "b", "b"]);
     }
 }

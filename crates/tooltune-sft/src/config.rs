@@ -9,18 +9,19 @@ use crate::{Error, ScheduleConfig};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BatchSize {
-    /// This many samples (`per_device_train_batch_size` of transformers).
+    /// This many samples (`per_device_train_batch_size` of transformers); with packing this many rows.
     Samples(usize),
-    /// As many samples as fit into this many tokens, padding included; at least one.
+    /// As many samples as fit into this many tokens, padding included; at least one. With packing no row is longer, but for one of a single
+    /// sample.
     Tokens(usize),
 }
 
 impl BatchSize {
-    /// Do `samples` rows of `width` tokens fit?
-    pub fn has_room(self, samples: usize, width: usize) -> bool {
+    /// Do `rows` rows of `width` tokens fit?
+    pub fn has_room(self, rows: usize, width: usize) -> bool {
         match self {
-            Self::Samples(limit) => samples <= limit,
-            Self::Tokens(budget) => samples * width <= budget,
+            Self::Samples(limit) => rows <= limit,
+            Self::Tokens(budget) => rows * width <= budget,
         }
     }
 }
@@ -67,7 +68,7 @@ pub enum GradientCheckpointing {
     Auto,
 }
 
-/// How a step is computed: what changes time and memory, not the result.
+/// How steps are computed: what changes time and memory, not what a sample's loss and gradients are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ExecutionConfig {
@@ -76,11 +77,14 @@ pub struct ExecutionConfig {
     pub micro_batch_threads: usize,
     /// Whether layers are computed again instead of being kept.
     pub gradient_checkpointing: GradientCheckpointing,
+    /// Samples are laid end to end in rows of at most `max_length` tokens instead of one in a row. They stay apart: none sees another, each
+    /// starts at position 0, and none is cut. A [`BatchSize`] then counts rows, so a step holds more samples.
+    pub packing: bool,
 }
 
 impl Default for ExecutionConfig {
     fn default() -> Self {
-        Self { micro_batch_threads: 1, gradient_checkpointing: GradientCheckpointing::Auto }
+        Self { micro_batch_threads: 1, gradient_checkpointing: GradientCheckpointing::Auto, packing: false }
     }
 }
 
@@ -100,11 +104,11 @@ pub struct TrainingConfig {
     pub gradient_accumulation_steps: usize,
     /// Threads, and memory against time.
     pub execution: ExecutionConfig,
-    /// Put samples of similar length together.
+    /// Put samples of similar length together; with packing, rows.
     pub group_by_length: bool,
     /// Shuffle each epoch.
     pub shuffle: bool,
-    /// Longer samples are dropped, and counted.
+    /// Longer samples are dropped, and counted; with packing also the length of a row.
     pub max_length: usize,
     /// Global gradient norm above which gradients are scaled down.
     pub max_grad_norm: f64,

@@ -2,7 +2,7 @@
 
 use tooltune_lm::CausalLm;
 
-use crate::{BatchSize, Error, Objective, Plan, Sample, SampleBatch, TrainingConfig};
+use crate::{BatchSize, Error, Objective, Plan, Sample, TrainingConfig};
 
 /// Mean loss over the trained tokens of `samples`, without tracking gradients; `None` when there are none.
 ///
@@ -23,9 +23,8 @@ pub fn evaluation_loss<M: CausalLm>(
         ..TrainingConfig::default()
     };
     let (mut sum, mut weight) = (0.0, 0.0);
-    for indices in Plan::new(samples, &config).steps.iter().flatten() {
-        let chosen: Vec<&Sample> = indices.iter().map(|&index| &samples[index]).collect();
-        let batch = SampleBatch::collate(&chosen, 0);
+    for batch in Plan::new(samples, &config).steps.iter().flatten() {
+        let batch = batch.collate(samples, 0);
         sum += objective.loss(&plain, &batch)?.sum;
         weight += batch.total_weight();
     }

@@ -17,7 +17,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`batch`] | samples side by side, and which of their tokens are trained |
+//! | [`batch`] | samples side by side or end to end, and which of their tokens are trained |
 //! | [`callback`] | observers of a run |
 //! | [`config`] | the settings of a run, and the presets |
 //! | [`cross_entropy`] | the loss in chunks, so that `[tokens, vocab]` never exists |
@@ -50,6 +50,7 @@ pub mod memory_estimate;
 pub mod metrics;
 mod micro_batch;
 pub mod objective;
+mod packing;
 pub mod plan;
 mod random;
 pub mod sample;
@@ -65,7 +66,7 @@ pub use guard::GradientGuard;
 pub use memory_estimate::MemoryEstimate;
 pub use metrics::MetricsFile;
 pub use objective::{MaskedCrossEntropy, Objective};
-pub use plan::Plan;
+pub use plan::{Plan, PlannedBatch};
 pub use sample::Sample;
 pub use schedule::{Schedule, ScheduleConfig, SchedulerType};
 pub use trainer::{TrainingSummary, train, train_with};

@@ -4,7 +4,7 @@ use burn::module::{ModuleVisitor, Param};
 use burn::tensor::Tensor;
 use tooltune_lm::{CausalLm, TokenBatch};
 
-use crate::{ExecutionConfig, GradientCheckpointing, Plan, Sample, TrainingConfig, memory};
+use crate::{ExecutionConfig, GradientCheckpointing, Plan, PlannedBatch, Sample, TrainingConfig, memory};
 
 const F32_BYTES: u64 = 4;
 /// Logits of a chunk of rows, which become their gradient, and what a product makes of that.
@@ -43,7 +43,7 @@ impl MemoryEstimate {
         config: &TrainingConfig,
         chunk_rows: usize,
     ) -> Self {
-        let ExecutionConfig { micro_batch_threads: threads, gradient_checkpointing } = config.execution;
+        let ExecutionConfig { micro_batch_threads: threads, gradient_checkpointing, .. } = config.execution;
         let load = Load::most(samples, plan, threads, chunk_rows);
         let mut parameters = Parameters::default();
         model.visit(&mut parameters);
@@ -110,14 +110,14 @@ struct Load {
 impl Load {
     /// The most of each over the micro-batches that run at a time.
     fn most(samples: &[Sample], plan: &Plan, threads: usize, chunk_rows: usize) -> Self {
-        let of_batch = |batch: &Vec<usize>| {
-            let width = batch.iter().map(|&index| samples[index].ids.len()).max().unwrap_or(0);
-            let trained: usize = batch.iter().map(|&index| samples[index].trained_tokens()).sum();
+        let of_batch = |batch: &PlannedBatch| {
+            let (rows, width) = (batch.rows.len(), batch.width(samples));
+            let trained: usize = batch.samples().map(|index| samples[index].trained_tokens()).sum();
             Self {
-                tokens: (batch.len() * width) as u64,
+                tokens: (rows * width) as u64,
                 logits_rows: trained.min(chunk_rows) as u64,
                 // Of layers that see everything and of those with a window.
-                mask_bytes: (2 * batch.len() * width * width) as u64,
+                mask_bytes: (2 * rows * width * width) as u64,
             }
         };
         let sum = |a: Self, b: Self| Self {
@@ -203,6 +203,13 @@ mod tests {
         let two = Load::most(&samples, &plan, 2, 50);
         assert_eq!((two.tokens, two.logits_rows, two.mask_bytes), (214, 60, 40_196));
         assert_eq!(Load::most(&[], &Plan::new(&[], &config), 1, 50).tokens, 0);
+
+        let execution = ExecutionConfig { packing: true, ..ExecutionConfig::default() };
+        let packed =
+            TrainingConfig { max_length: 100, batch_size: BatchSize::Samples(1), execution, ..config };
+        // Rows of 100 and of 7 + 5 + 3.
+        let both = Load::most(&samples, &Plan::new(&samples, &packed), 2, 50);
+        assert_eq!((both.tokens, both.logits_rows, both.mask_bytes), (115, 62, 20_450));
     }
 
     #[test]

@@ -89,7 +89,8 @@ pub fn train_with<M: CausalLm>(
 
     for (index, micro_batches) in plan.steps.iter().enumerate() {
         let (step, step_start) = (index + 1, Instant::now());
-        let batches = collate(&samples, micro_batches);
+        let batches: Vec<SampleBatch> =
+            micro_batches.iter().map(|batch| batch.collate(&samples, 0)).collect();
         let computed = gradients_of_step(&model, &batches, objective, config, step, callbacks);
         let (loss, grads, grad_norm) = computed.inspect_err(|error| {
             callbacks.iter_mut().for_each(|callback| callback.on_error(step, &model, error));
@@ -156,14 +157,6 @@ fn gradients_of_step<M: CausalLm>(
     Ok((loss, grads, norm))
 }
 
-fn collate(samples: &[Sample], micro_batches: &[Vec<usize>]) -> Vec<SampleBatch> {
-    let batch = |indices: &Vec<usize>| {
-        let chosen: Vec<&Sample> = indices.iter().map(|&index| &samples[index]).collect();
-        SampleBatch::collate(&chosen, 0)
-    };
-    micro_batches.iter().map(batch).collect()
-}
-
 /// Loss and gradients of one step: the sum over its micro-batches by their total weight. Of `config` the seed and `execution` matter; what is
 /// [`Auto`](GradientCheckpointing::Auto) there is decided by [`train`], and off here.
 ///
@@ -179,7 +172,7 @@ pub fn accumulate<M: CausalLm>(
     config: &TrainingConfig,
     step: usize,
 ) -> Result<(f64, GradientsParams), Error> {
-    let ExecutionConfig { micro_batch_threads, gradient_checkpointing } = config.execution;
+    let ExecutionConfig { micro_batch_threads, gradient_checkpointing, .. } = config.execution;
     let checkpointing = gradient_checkpointing == GradientCheckpointing::On;
     let weight: f64 = batches.iter().map(SampleBatch::total_weight).sum();
     let taking_turns = Mutex::new(());

@@ -59,7 +59,7 @@ fn logits() {
     let (sequences, pad) = (sequences(), cpu.config.special_tokens.pad_token_id);
     compare_logits("right-padded", &gpu, &cpu, &TokenBatch::padded(&sequences, Padding::Right, pad));
     compare_logits("left-padded", &gpu, &cpu, &TokenBatch::padded(&sequences, Padding::Left, pad));
-    compare_logits("packed", &gpu, &cpu, &TokenBatch::packed(&[sequences.clone()], pad));
+    compare_logits("packed", &gpu, &cpu, &TokenBatch::packed(std::slice::from_ref(&sequences), pad));
 
     let ids = &sequences[0];
     let mut cache = KvCache::new(gpu.num_layers(), 1);
