@@ -1,5 +1,5 @@
 //! No content becomes a control token, and the mask is what the model writes.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod common;
 

@@ -1,5 +1,5 @@
 //! Time grows with the length of the text and no faster, whatever the text.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::time::{Duration, Instant};
 
