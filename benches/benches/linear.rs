@@ -6,6 +6,7 @@ use std::hint::black_box;
 
 use burn::tensor::{DType, Distribution, Tensor};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use tooltune_benches::random::Random;
 use tooltune_benches::{device, group, sync};
 use tooltune_kernels::{linear, linear_transposed};
 
@@ -40,5 +41,34 @@ fn products(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, products);
+/// A weight that was last used long ago, as in a whole model: so many that no cache holds them.
+const WEIGHTS: usize = 32;
+
+fn from_memory(criterion: &mut Criterion) {
+    let device = device();
+    let weights: Vec<Tensor<2>> = (0..WEIGHTS as u64)
+        .map(|seed| Random::new(seed).matrix([OUTPUTS, INPUTS], 0.02, DType::BF16, &device))
+        .collect();
+    for rows in [256, 1] {
+        let mut random = Random::new(100);
+        let x = random.matrix([rows, INPUTS], 1.0, DType::F32, &device);
+        let g = random.matrix([rows, OUTPUTS], 1.0, DType::F32, &device);
+        let mut group = group(criterion, &format!("linear/{OUTPUTS}x{INPUTS}/rows_{rows}"));
+        group.throughput(Throughput::Elements((2 * rows * OUTPUTS * INPUTS) as u64));
+        let directions: [(&str, &Tensor<2>, fn(Tensor<2>, Tensor<2>) -> Tensor<2>); 2] =
+            [("forward", &x, linear), ("backward", &g, linear_transposed)];
+        for (name, rows, product) in directions {
+            let mut next = weights.iter().cycle();
+            group.bench_function(format!("bf16/{name}/from_memory"), |b| {
+                b.iter(|| {
+                    black_box(next.next().map(|weight| product(rows.clone(), weight.clone())));
+                    sync(&device);
+                });
+            });
+        }
+        group.finish();
+    }
+}
+
+criterion_group!(benches, products, from_memory);
 criterion_main!(benches);

@@ -13,6 +13,7 @@
 //! |---|---|
 //! | [`linear()`] | rows through a weight, also one that is stored in bf16 |
 //! | [`lora_linear()`] | the same with a low-rank adapter beside it |
+//! | [`geglu_lora_linear()`] | the same on what [`geglu()`] gives, which is not kept |
 //! | [`cross_entropy()`] | loss and gradient of soft-capped logits, in place |
 //! | [`geglu()`] | the gated activation of the feed-forward network |
 //! | [`attention()`] | grouped-query attention with mask and soft-cap |
@@ -52,6 +53,6 @@ pub use attention::attention;
 pub use cross_entropy::{CrossEntropy, cross_entropy};
 pub use geglu::geglu;
 pub use linear::{linear, linear_transposed};
-pub use lora::lora_linear;
+pub use lora::{geglu_lora_linear, lora_linear};
 pub use rms_norm::rms_norm;
 pub use rope::rope;

@@ -27,6 +27,48 @@ pub fn lora_linear(
     scaling: f64,
     dropout: f64,
 ) -> Tensor<2> {
+    check(&x, &weight, &lora_a, &lora_b, dropout);
+    #[cfg(feature = "cpu")]
+    if is_fused(&x, &weight, &lora_a, &lora_b) {
+        let dropout = (dropout > 0.0).then(|| (dropout, draw_seed(&x)));
+        return crate::flex::lora_linear(x, weight, lora_a, lora_b, scaling, dropout);
+    }
+    composed(x, weight, lora_a, lora_b, scaling, dropout)
+}
+
+/// [`lora_linear`] of [`geglu`](crate::geglu())`(gate, up)`: the last projection of a gated feed-forward network.
+///
+/// For the gradients gate and up alone are kept, not what lies between, which is computed again; beside a weight in bf16, whose product
+/// rounds to bf16 anyway, they are kept in bf16, and the gradients of gate, up and A are off by that rounding.
+///
+/// # Shapes
+/// - `gate`, `up`: `[rows, in]`
+/// - the others and the result: as [`lora_linear`]
+///
+/// # Panics
+/// As [`lora_linear`], or if the shapes of `gate` and `up` differ.
+pub fn geglu_lora_linear(
+    gate: Tensor<2>,
+    up: Tensor<2>,
+    weight: Tensor<2>,
+    lora_a: Tensor<2>,
+    lora_b: Tensor<2>,
+    scaling: f64,
+    dropout: f64,
+) -> Tensor<2> {
+    #[cfg(feature = "cpu")]
+    if is_fused(&gate, &weight, &lora_a, &lora_b) && crate::device::is_fused(&up) {
+        assert_eq!(gate.dims(), up.dims(), "geglu_lora_linear: gate and up must have the same shape");
+        check(&gate, &weight, &lora_a, &lora_b, dropout);
+        let dropout = (dropout > 0.0).then(|| (dropout, draw_seed(&gate)));
+        return crate::flex::geglu_lora_linear([gate, up], weight, lora_a, lora_b, scaling, dropout);
+    }
+    lora_linear(crate::geglu(gate, up), weight, lora_a, lora_b, scaling, dropout)
+}
+
+/// # Panics
+/// If the shapes do not fit together, r is zero, or `dropout` is not in `[0, 1)`.
+fn check(x: &Tensor<2>, weight: &Tensor<2>, lora_a: &Tensor<2>, lora_b: &Tensor<2>, dropout: f64) {
     let ([_, width], [outputs, inputs]) = (x.dims(), weight.dims());
     let ([rank, a_width], [b_height, b_rank]) = (lora_a.dims(), lora_b.dims());
     assert!(
@@ -38,12 +80,6 @@ pub fn lora_linear(
         lora_b.dims()
     );
     assert!((0.0..1.0).contains(&dropout), "lora_linear: dropout {dropout} is not in [0, 1)");
-    #[cfg(feature = "cpu")]
-    if is_fused(&x, &weight, &lora_a, &lora_b) {
-        let dropout = (dropout > 0.0).then(|| (dropout, draw_seed(&x)));
-        return crate::flex::lora_linear(x, weight, lora_a, lora_b, scaling, dropout);
-    }
-    composed(x, weight, lora_a, lora_b, scaling, dropout)
 }
 
 #[cfg(feature = "cpu")]
@@ -116,6 +152,41 @@ mod tests {
                 let names = ["result", "d_x", "d_weight", "d_a", "d_b"];
                 for ((name, actual), expected) in names.iter().zip(&actual).zip(&expected) {
                     assert_close(name, actual, expected, tolerance);
+                }
+            }
+        }
+    }
+
+    /// gate and up into the last projection, in one step and in two: result and gradients of gate, up, weight, A and B.
+    #[test]
+    fn geglu_in_between_is_as_in_two_steps() {
+        for sizes in SIZES {
+            for (dtype, tolerance) in [(DType::F32, 1e-6), (DType::BF16, 1e-2)] {
+                for dropout in [0.0, 0.4] {
+                    let [rows, inputs, outputs, rank] = sizes;
+                    let run = |one_step: bool| {
+                        let tracked = |x: Tensor<2>| x.autodiff().require_grad();
+                        let gate = tracked(random([rows, inputs], 1.5, 1));
+                        let up = tracked(random([rows, inputs], 1.0, 2));
+                        let w = tracked(random([outputs, inputs], 0.3, 3).cast(dtype));
+                        let a = tracked(random([rank, inputs], 0.5, 4));
+                        let b = tracked(random([outputs, rank], 0.5, 5));
+                        device().seed(9);
+                        let [g, u, w_, a_, b_] = [&gate, &up, &w, &a, &b].map(Clone::clone);
+                        let out = match one_step {
+                            true => geglu_lora_linear(g, u, w_, a_, b_, 1.5, dropout),
+                            false => lora_linear(crate::geglu(g, u), w_, a_, b_, 1.5, dropout),
+                        };
+                        let grads =
+                            (out.clone() * random([rows, outputs], 1.0, 99).autodiff()).sum().backward();
+                        let [g, u, w, a, b] =
+                            [gate, up, w, a, b].map(|t| t.grad(&grads).expect("a gradient").cast(DType::F32));
+                        [out.inner(), g, u, w, a, b]
+                    };
+                    let names = ["result", "d_gate", "d_up", "d_weight", "d_a", "d_b"];
+                    for ((name, one), two) in names.iter().zip(run(true)).zip(run(false)) {
+                        assert_close(name, &one, &two, if *name == "result" { 1e-6 } else { tolerance });
+                    }
                 }
             }
         }

@@ -30,6 +30,14 @@ pub(crate) struct LoraParams {
     pub(crate) dropout: Option<Dropout>,
 }
 
+impl LoraParams {
+    /// `dropout` is a probability and a seed.
+    pub(crate) fn new(scaling: f64, dropout: Option<(f64, u64)>) -> Self {
+        let dropout = dropout.map(|(prob, seed)| Dropout::new(prob, seed));
+        Self { scaling: scaling as f32, dropout }
+    }
+}
+
 /// An adapter: A `[r, in]`, B `[out, r]`.
 #[derive(Clone, Copy)]
 pub(crate) struct Lora<'a> {

@@ -9,6 +9,7 @@ mod bf16;
 mod cross_entropy;
 mod dropout;
 mod geglu;
+mod geglu_lora;
 mod heads;
 mod lora;
 mod math;
@@ -28,10 +29,10 @@ use burn_flex::FlexTensor;
 
 use attention::Scaling;
 use bf16::Isa;
-use dropout::Dropout;
 use lora::{Lora, LoraParams};
 
 pub(crate) use cross_entropy::cross_entropy;
+pub(crate) use geglu_lora::geglu_lora_linear;
 
 /// Operations with a fused implementation. Float tensors are `f32` and not empty.
 #[backend_extension(Flex, Autodiff)]
@@ -357,8 +358,7 @@ pub(crate) fn lora_linear(
     scaling: f64,
     dropout: Option<(f64, u64)>,
 ) -> Tensor<2> {
-    let dropout = dropout.map(|(prob, seed)| Dropout::new(prob, seed));
-    let params = LoraParams { scaling: scaling as f32, dropout };
+    let params = LoraParams::new(scaling, dropout);
     let [x, weight, lora_a, lora_b] = [x, weight, lora_a, lora_b].map(Tensor::into_dispatch);
     Tensor::from_dispatch(<Dispatch as Fused>::lora_linear(x, weight, lora_a, lora_b, params))
 }

@@ -14,6 +14,21 @@ pub(crate) fn fma<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
     if FMA { a.mul_add(b, c) } else { a * b + c }
 }
 
+/// Asks for the cache line that is `bytes` after the start of `values`, to be there when it is read. Processors foresee regular reading
+/// only within a page, and only up to some distance.
+#[inline(always)]
+pub(crate) fn prefetch<T>(values: &[T], bytes: usize) {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        let line = values.as_ptr().cast::<i8>().wrapping_add(bytes);
+        // SAFETY: a hint, which reads nothing that the program could see: any address will do.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(line) };
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+    let _ = (values, bytes);
+}
+
 /// Sum of partial sums, pairwise.
 #[inline(always)]
 pub(crate) fn fold(mut lanes: [f32; LANES]) -> f32 {

@@ -6,8 +6,8 @@ use super::tile::{BLOCK, DEPTH, Panels, SIDE, Sums, Tile, scratch};
 use super::{Weight, pack, pieces};
 use crate::flex::parallel::for_each;
 
-/// Columns of one task: 256 bytes of each row of the weight, read one after the other.
-const WIDTH: usize = 128;
+/// Columns of one task: 512 bytes of each row of the weight, read one after the other.
+const WIDTH: usize = 256;
 
 /// What a thread keeps from block to block.
 #[derive(Default)]

@@ -4,10 +4,12 @@ use super::Weight;
 use super::output::Rows;
 use super::portable::widen;
 use crate::flex::parallel::{filled, for_each};
-use crate::flex::simd::{LANES, fma, fold, multiversion};
+use crate::flex::simd::{LANES, fma, fold, multiversion, prefetch};
 
 /// Outputs that one task computes.
 const OUTPUTS: usize = 64;
+/// How far ahead the weight is asked for.
+const AHEAD_BYTES: usize = 2048;
 
 /// `rows × outputs` results.
 pub(super) fn forward(weight: Weight, x: &[f32]) -> Vec<f32> {
@@ -51,6 +53,7 @@ fn dot<const FMA: bool>(bits: &[u16], x: &[f32]) -> f32 {
     let mut lanes = [0.0f32; LANES];
     let (mut bits, mut x) = (bits.chunks_exact(LANES), x.chunks_exact(LANES));
     for (bits, x) in (&mut bits).zip(&mut x) {
+        prefetch(bits, AHEAD_BYTES);
         for (acc, (&bits, &x)) in lanes.iter_mut().zip(bits.iter().zip(x)) {
             *acc = fma::<FMA>(widen(bits), x, *acc);
         }

@@ -35,7 +35,7 @@ mod forward;
 mod isa;
 mod output;
 mod pack;
-mod portable;
+pub(super) mod portable;
 #[cfg(test)]
 mod tests;
 mod tile;

@@ -3,7 +3,7 @@
 use super::Weight;
 use super::portable::narrow;
 use super::tile::{DEPTH, SIDE, Tile};
-use crate::flex::simd::multiversion;
+use crate::flex::simd::{multiversion, prefetch};
 
 /// Tiles of rows from `first` on of a weight, inputs from `start` on; zero beyond its edges.
 pub(super) fn weight_rows(weight: Weight, first: usize, start: usize, tiles: &mut [Tile]) {
@@ -40,6 +40,8 @@ multiversion! {
                 let width = weight.inputs.saturating_sub(first).min(SIDE);
                 if height == DEPTH && width == SIDE {
                     for (pair, line) in tile.words_mut().iter_mut().enumerate() {
+                        // The lines of the next tiles: those of two rows for every two panels.
+                        ahead(weight, start + DEPTH + 2 * pair + panel % 2, first);
                         let row = |row: usize| &weight.bits[(start + row) * weight.inputs + first..][..SIDE];
                         for (word, (&even, &odd)) in line.iter_mut().zip(row(2 * pair).iter().zip(row(2 * pair + 1))) {
                             *word = pair_of(even, odd);
@@ -57,6 +59,12 @@ multiversion! {
             }
         }
     }
+}
+
+/// Asks for a line of the weight that will be needed soon.
+#[inline(always)]
+fn ahead(weight: Weight, row: usize, column: usize) {
+    prefetch(weight.bits, (row * weight.inputs + column) * size_of::<u16>());
 }
 
 /// A word that lies in memory as `even`, then `odd`.

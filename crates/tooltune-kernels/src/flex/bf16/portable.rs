@@ -41,13 +41,13 @@ multiversion! {
 
 /// bf16 to `f32`: exact.
 #[inline(always)]
-pub(super) fn widen(bits: u16) -> f32 {
+pub(in crate::flex) fn widen(bits: u16) -> f32 {
     f32::from_bits(u32::from(bits) << 16)
 }
 
 /// `f32` to bf16: to nearest, ties to even; NaN stays NaN.
 #[inline(always)]
-pub(super) fn narrow(value: f32) -> u16 {
+pub(in crate::flex) fn narrow(value: f32) -> u16 {
     let bits = value.to_bits();
     let rounded = bits.wrapping_add(0x7fff + (bits >> 16 & 1));
     let chosen = if value.is_nan() { bits | 0x0040_0000 } else { rounded };
