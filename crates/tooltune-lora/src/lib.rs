@@ -47,6 +47,7 @@
 //! | [`trainable_tokens`] | some rows of the embedding |
 //! | [`weights`] | an adapter apart from any model |
 
+mod adapter_folder;
 pub mod adapters;
 pub mod attach;
 pub mod config;

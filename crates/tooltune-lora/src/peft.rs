@@ -1,21 +1,19 @@
 //! PEFT's folder: `adapter_config.json` and `adapter_model.safetensors`.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
 use burn::tensor::{DType, Device, Tensor};
+use tooltune_lm::TensorFile;
 use tooltune_lm::checkpoint::NamedTensor;
-use tooltune_lm::{TensorFile, write_safetensors, write_text};
 
+use crate::adapter_folder::{self, AdapterFiles};
 use crate::config::{EMBED_TOKENS, LM_HEAD, is_suffix, is_vocabulary};
 use crate::kind::split_vector;
 use crate::weights::{BaseCopy, check_shape};
 use crate::{AdapterWeights, Error, LoraConfig};
 
 const PREFIX: &str = "base_model.model.";
-const CONFIG: &str = "adapter_config.json";
-const WEIGHTS: &str = "adapter_model.safetensors";
 
 /// What a tensor of the file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,10 +58,14 @@ impl Part {
 }
 
 impl AdapterWeights {
-    /// Writes a folder that PEFT loads; it is made if need be. f32, shapes and names as PEFT has them; no weight of the base.
+    /// Writes a folder that PEFT loads; it is made if need be. f32, shapes and names as PEFT has them; no weight of the base. Other files in the
+    /// folder stay as they are.
+    ///
+    /// When this returns `Ok`, the adapter is on the disk. Whenever it is interrupted, [`load`](Self::load) finds the adapter that was there before,
+    /// whole, or this one, whole. PEFT does too, but for a moment in which it finds no `adapter_config.json` and says so.
     ///
     /// # Errors
-    /// [`Error::Lm`] when writing fails.
+    /// [`Error::Lm`] when writing fails, or a value is NaN or infinite; what was in the folder is still there.
     pub fn save(&self, folder: impl AsRef<Path>) -> Result<(), Error> {
         self.save_as(folder, DType::F32)
     }
@@ -71,16 +73,12 @@ impl AdapterWeights {
     /// [`save`](Self::save) with the tensors in f32, bf16 or f16.
     ///
     /// # Errors
-    /// [`Error::Lm`] when writing fails.
+    /// As [`save`](Self::save), also when a value is infinite in `dtype`.
     pub fn save_as(&self, folder: impl AsRef<Path>, dtype: DType) -> Result<(), Error> {
-        let folder = folder.as_ref();
-        fs::create_dir_all(folder).map_err(tooltune_lm::Error::io(folder))?;
-        write_safetensors(folder.join(WEIGHTS), &self.named_tensors(dtype))?;
-        write_text(folder.join(CONFIG), &self.config.to_json())?;
-        Ok(())
+        Ok(adapter_folder::replace(folder.as_ref(), &self.named_tensors(dtype), &self.config.to_json())?)
     }
 
-    fn named_tensors(&self, dtype: DType) -> Vec<NamedTensor> {
+    pub(crate) fn named_tensors(&self, dtype: DType) -> Vec<NamedTensor> {
         fn named<const D: usize>(name: String, tensor: &Tensor<D>, dtype: DType) -> NamedTensor {
             let tensor = tensor.clone();
             NamedTensor::new(name, tensor.dims().to_vec(), dtype, move || tensor.to_data())
@@ -118,11 +116,11 @@ impl AdapterWeights {
     /// one half of a pair; [`Error::Mismatch`] when a rank is not the config's; [`Error::NotTied`] when embedding and head differ although
     /// the config ties them.
     pub fn load(folder: impl AsRef<Path>, device: &Device) -> Result<Self, Error> {
-        let folder = folder.as_ref();
-        let (config, warnings) = LoraConfig::read(folder.join(CONFIG))?;
-        let file = TensorFile::open(folder.join(WEIGHTS))?;
+        let files = AdapterFiles::find(folder.as_ref());
+        let (config, warnings) = LoraConfig::read(files.config)?;
+        let file = TensorFile::open(files.weights)?;
         let parts = sort_out(&file, &config)?;
-        let mut out = Self { warnings, ..Self::empty(config) };
+        let mut out = Self { warnings, interrupted_save: files.interrupted, ..Self::empty(config) };
         let read = |path: &str, part: Part| -> Result<Tensor<2>, Error> {
             Ok(file.tensor::<2>(&part.name(path), DType::F32, device)?)
         };

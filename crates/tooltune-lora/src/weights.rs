@@ -30,6 +30,9 @@ pub struct AdapterWeights {
     pub saved_modules: BTreeMap<String, Tensor<2>>,
     /// What was found in the files and ignored: fields of the config that are not known.
     pub warnings: Vec<String>,
+    /// The last save of the folder that these were read from was interrupted when everything had been written, but not yet put in its place. These
+    /// are the weights of that save; the next one puts the folder in order.
+    pub interrupted_save: bool,
     /// Path of the embedding, for the name of its rows in a file.
     pub(crate) embedding_path: String,
     /// Copies of base weights that PEFT stores beside an adapted embedding or head: compared when attaching, never used.
@@ -56,6 +59,7 @@ impl AdapterWeights {
             token_rows: None,
             saved_modules: BTreeMap::new(),
             warnings: Vec::new(),
+            interrupted_save: false,
             embedding_path: "model.embed_tokens".to_owned(),
             base_copies: Vec::new(),
         }
