@@ -54,6 +54,16 @@ pub enum Error {
         /// The rule that it breaks.
         rule: String,
     },
+    /// A value cannot be written in the dtype of the file. Training that has diverged leaves such values, and f16 ends at 65,504.
+    #[error("{path}: not written, because {tensor} holds a value that is not finite in {dtype:?}")]
+    NotFinite {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        tensor: String,
+        /// The dtype.
+        dtype: DType,
+    },
     /// The index of a sharded checkpoint is not usable.
     #[error("{path}: {rule}")]
     InvalidIndex {

@@ -6,6 +6,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use tooltune_lm::{Linear, MapProjections};
 
+use crate::weights::place;
 use crate::{AdapterWeights, Error, InitLoraWeights, LoraLinear, Patterns};
 
 /// Adapters by name, for one base at a time. The base is handed through, never copied: what changes are the small weights beside it.
@@ -30,7 +31,9 @@ impl Adapters {
         self.named.keys().map(String::as_str)
     }
 
-    /// Attaches the adapter `name` to a model without one.
+    /// Attaches the adapter `name` to a model without one; [`detach`] takes it off again.
+    ///
+    /// The model is dropped when that fails. A clone made before shares the weights and costs next to nothing.
     ///
     /// # Errors
     /// [`Error::NoSuchAdapter`], and as [`AdapterWeights::attach`].
@@ -88,12 +91,16 @@ impl AdapterWeights {
             return refuse("there are none");
         };
         for (weights, factor) in weighted {
-            if !factor.is_finite() {
+            if !(*factor as f32).is_finite() {
                 return refuse("a weight is not finite");
             }
-            let others = weights.token_rows.is_some() || !weights.saved_modules.is_empty();
-            if others || !weights.magnitudes.is_empty() {
-                return refuse("only low-rank pairs add up; DoRA, token rows and whole modules do not");
+            let others = [
+                (!weights.vectors.is_empty(), weights.config.kind().switch.0),
+                (weights.token_rows.is_some(), "trainable_token_indices"),
+                (!weights.saved_modules.is_empty(), "modules_to_save"),
+            ];
+            if let Some((_, setting)) = others.into_iter().find(|(there, _)| *there) {
+                return refuse(&format!("only low-rank pairs add up; what comes with {setting} does not"));
             }
             if weights.config.ensure_weight_tying != first.config.ensure_weight_tying {
                 return refuse("one ties embedding and head, another does not");
@@ -129,10 +136,14 @@ impl AdapterWeights {
             ..first.config.patterns.clone()
         };
         config.validate()?;
-        for path in first.tensors.keys() {
+        out.base_copies = weighted.iter().flat_map(|(weights, _)| weights.base_copies.clone()).collect();
+        for (path, (a, _)) in &first.tensors {
+            let device = a.device();
             let parts = weighted.iter().filter_map(|(weights, factor)| {
-                let (a, b) = weights.tensors.get(path)?.clone();
-                Some((a, b.mul_scalar(factor * weights.config.scaling(path))))
+                // They may have been read on different devices.
+                let (a, b) = weights.tensors.get(path)?;
+                let b = b.clone().mul_scalar(factor * weights.config.scaling(path));
+                Some((place(a, &device), place(&b, &device)))
             });
             let (a, b): (Vec<_>, Vec<_>) = parts.unzip();
             out.tensors.insert(path.clone(), (Tensor::cat(a, 0), Tensor::cat(b, 1)));

@@ -5,10 +5,11 @@ use burn::tensor::{DType, Tensor};
 use tooltune_lm::{Embedding, EmbeddingTable, Linear, MapProjections, Projection};
 
 use crate::init::Draw;
+use crate::kind::is_vector;
 use crate::lora_embedding::LoraEmbedding;
 use crate::modules_to_save::SavedModules;
 use crate::trainable_tokens::TrainableTokens;
-use crate::{Error, InitLoraWeights, LoraAdapter, LoraConfig, LoraLinear};
+use crate::{Error, LoraAdapter, LoraConfig, LoraLinear};
 
 /// Freezes `model` and gives every targeted part a fresh adapter. Attach on an autodiff device to train.
 ///
@@ -69,14 +70,17 @@ pub(crate) fn vocabulary_targets<M: MapProjections>(config: &LoraConfig) -> [boo
 
 fn check_rank(config: &LoraConfig, path: &str, [inputs, outputs]: [usize; 2]) -> Result<(), Error> {
     let rank = config.rank(path);
-    let pissa = config.init_lora_weights == InitLoraWeights::Pissa;
-    // What PiSSA starts from is stored beside what it ends with.
-    let stored = if pissa { 2 * rank } else { rank };
+    let kind = config.kind();
+    let stored = kind.stored_ranks * rank;
     if stored <= inputs.min(outputs) {
         return Ok(());
     }
-    let twice = if pissa { "twice over, as PiSSA needs it, " } else { "" };
-    let rule = format!("{twice}exceeds a side of {path}, which is [{outputs}, {inputs}]");
+    let (key, value) = kind.switch;
+    let times = match kind.stored_ranks {
+        1 => String::new(),
+        times => format!("{times} times over, as {key}: {value} stores it, "),
+    };
+    let rule = format!("{times}exceeds a side of {path}, which is [{outputs}, {inputs}]");
     Err(Error::InvalidConfig { field: "r", value: rank.to_string(), rule })
 }
 
@@ -147,8 +151,8 @@ where
         if let Some(adapter) = &projection.adapter {
             add(path, "lora_A.weight", adapter.lora_a.id);
             add(path, "lora_B.weight", adapter.lora_b.id);
-            if let Some(magnitude) = &adapter.magnitude {
-                add(path, "lora_magnitude_vector", magnitude.weight.id);
+            for (name, vector) in adapter.kind.behaviour().vectors() {
+                add(path, name, vector.id);
             }
         }
     });
@@ -177,7 +181,5 @@ where
 /// Is the gradient of the trainable tensor of this name non-zero from the first step on? While B is zero that of A is, and the reverse on an
 /// embedding.
 pub fn learns_at_once(name: &str) -> bool {
-    !(name.ends_with(".lora_A.weight")
-        || name.ends_with(".lora_embedding_B")
-        || name.ends_with("_magnitude_vector"))
+    !(name.ends_with(".lora_A.weight") || name.ends_with(".lora_embedding_B") || is_vector(name))
 }

@@ -2,6 +2,7 @@
 
 use crate::Error;
 use crate::init::InitLoraWeights;
+use crate::kind::CHOICES;
 use crate::patterns::Patterns;
 
 const MAX_RANK: usize = 1024;
@@ -103,8 +104,10 @@ impl LoraConfig {
         let invalid = |field, value: &dyn ToString, rule: &str| {
             Err(Error::InvalidConfig { field, value: value.to_string(), rule: rule.to_owned() })
         };
-        if self.r == 0 || self.r > MAX_RANK {
-            return invalid("r", &self.r, "must be from 1 to 1024");
+        // A folder with a larger rank would not be read again.
+        let max_rank = MAX_RANK / self.kind().stored_ranks;
+        if self.r == 0 || self.r > max_rank {
+            return invalid("r", &self.r, &format!("must be from 1 to {max_rank}"));
         }
         if !(self.lora_alpha.is_finite() && self.lora_alpha > 0.0) {
             return invalid("lora_alpha", &self.lora_alpha, "must be finite and positive");
@@ -116,7 +119,8 @@ impl LoraConfig {
         if self.target_modules.is_empty() && nothing {
             return invalid("target_modules", &"[]", "must name at least one module");
         }
-        self.patterns.validate(MAX_RANK)?;
+        self.patterns.validate(max_rank)?;
+        self.validate_kind()?;
         self.validate_vocabulary()
     }
 
@@ -136,13 +140,6 @@ impl LoraConfig {
             if !self.trainable_token_indices.is_empty() {
                 return invalid("trainable_token_indices", name, "is among the target_modules too");
             }
-            if self.use_dora {
-                return invalid("use_dora", &true, &format!("is supported on projections, not on {name}"));
-            }
-            if self.init_lora_weights == InitLoraWeights::Pissa {
-                let rule = format!("is supported on projections, not on {name}");
-                return invalid("init_lora_weights", &"pissa", &rule);
-            }
         }
         if !(self.trainable_token_indices.is_empty() || self.modules_to_save.is_empty()) {
             let rule = "cannot go with modules_to_save: the whole embedding is trained already";
@@ -153,23 +150,41 @@ impl LoraConfig {
         if let Some(twice) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
             return invalid("trainable_token_indices", &twice[0], "occurs twice");
         }
-        if self.use_dora && self.init_lora_weights == InitLoraWeights::Pissa {
-            return invalid("init_lora_weights", &"pissa", "is not supported with use_dora");
-        }
         Ok(())
     }
 
-    /// The config of an adapter that holds, beside the trained pair, the pair that it started from: twice the rank, the same scaling.
-    pub(crate) fn with_twice_the_rank(&self) -> Self {
-        let factor = if self.use_rslora { 2f64.sqrt() } else { 2.0 };
-        let mut twice = self.clone();
-        twice.r *= 2;
-        twice.lora_alpha *= factor;
-        twice.patterns.rank_pattern.iter_mut().for_each(|(_, r)| *r *= 2);
-        // A module with a pattern of its own rank but the common alpha, or the reverse, keeps its quotient: both double.
-        twice.patterns.alpha_pattern.iter_mut().for_each(|(_, alpha)| *alpha *= factor);
-        twice.init_lora_weights = InitLoraWeights::Default;
-        twice
+    /// At most one kind besides the plain one, and on projections only.
+    fn validate_kind(&self) -> Result<(), Error> {
+        let mut chosen = CHOICES.iter().filter(|kind| (kind.is_chosen)(self)).map(|kind| kind.switch);
+        let Some((field, value)) = chosen.next() else {
+            return Ok(());
+        };
+        let invalid =
+            |field, value: &str, rule| Err(Error::InvalidConfig { field, value: value.to_owned(), rule });
+        if let Some((other, value)) = chosen.next() {
+            return invalid(other, value, format!("is not supported with {field}"));
+        }
+        match self.target_modules.iter().find(|name| is_vocabulary(name)) {
+            Some(name) => invalid(field, value, format!("is supported on projections, not on {name}")),
+            None => Ok(()),
+        }
+    }
+
+    /// The config of the adapter as it is stored: of a larger rank for a kind that stores more than it trains, with the same scaling.
+    pub(crate) fn stored(&self) -> Self {
+        let times = self.kind().stored_ranks;
+        let mut stored = self.clone();
+        if times == 1 {
+            return stored;
+        }
+        let factor = if self.use_rslora { (times as f64).sqrt() } else { times as f64 };
+        stored.r *= times;
+        stored.lora_alpha *= factor;
+        stored.patterns.rank_pattern.iter_mut().for_each(|(_, r)| *r *= times);
+        // A module with a pattern of its own rank but the common alpha, or the reverse, keeps its quotient: both grow.
+        stored.patterns.alpha_pattern.iter_mut().for_each(|(_, alpha)| *alpha *= factor);
+        stored.init_lora_weights = InitLoraWeights::Default;
+        stored
     }
 }
 

@@ -5,30 +5,46 @@ use burn::tensor::{DType, Tensor};
 use tooltune_lm::{Linear, Projection};
 
 use crate::LoraAdapter;
+use crate::kind::{Behaviour, Kind, KindChoice};
+use crate::lora::Lora;
+use crate::merge::{Rounding, merge_rows};
 
 /// `y = magnitude ⊙ (W + scaling · B A) x / ‖W + scaling · B A‖`, the norm taken of each row, and constant in the backward pass (section 4.3
 /// of the paper, and PEFT).
 #[derive(Module, Debug)]
-pub struct Magnitude {
+pub struct Dora {
     /// `lora_magnitude_vector`, `[out_features]`, f32.
-    pub weight: Param<Tensor<1>>,
+    pub magnitude: Param<Tensor<1>>,
 }
+
+const MAGNITUDE: &str = "lora_magnitude_vector";
 
 /// Rows of `W + scaling · B A` that exist at a time while their norms are taken.
 const NORM_ROWS: usize = 512;
 
-impl Magnitude {
-    /// The magnitudes that change nothing: the norms.
-    pub(crate) fn of(weight: &Tensor<2>, adapter: &LoraAdapter) -> Self {
-        Self { weight: Param::from_tensor(row_norms(weight, adapter).detach()) }
+impl Dora {
+    pub(crate) const CHOICE: KindChoice = KindChoice {
+        switch: ("use_dora", "true"),
+        is_chosen: |config| config.use_dora,
+        // The magnitudes that change nothing: the norms.
+        start: |adapter, weight, _| adapter.kind = Self::of(row_norms(weight, adapter).detach()),
+        vectors: &[MAGNITUDE],
+        restore: |vectors| vectors.into_iter().next().map_or(Kind::default(), Self::of),
+        ..Lora::CHOICE
+    };
+
+    fn of(magnitude: Tensor<1>) -> Kind {
+        Kind::Dora(Self { magnitude: Param::from_tensor(magnitude) })
     }
 
     /// `magnitude / norm`, `[out_features]`.
-    pub(crate) fn scale(&self, weight: &Tensor<2>, adapter: &LoraAdapter) -> Tensor<1> {
-        self.weight.val() / row_norms(weight, adapter)
+    fn scale(&self, weight: &Tensor<2>, adapter: &LoraAdapter) -> Tensor<1> {
+        self.magnitude.val() / row_norms(weight, adapter)
     }
+}
 
-    pub(crate) fn project(&self, base: &Linear, adapter: &LoraAdapter, x: Tensor<2>) -> Tensor<2> {
+impl Behaviour for Dora {
+    fn project(&self, base: &Linear, adapter: &LoraAdapter, x: Tensor<2>) -> Tensor<2> {
         let scale = self.scale(&base.weight.val(), adapter).unsqueeze_dim(0);
         if adapter.lora_dropout.prob == 0.0 {
             return (base.project(x.clone()) + adapter.update(x)) * scale;
@@ -37,6 +53,17 @@ impl Magnitude {
         let dropped = adapter.lora_dropout.forward(x.clone());
         let added = base.project(dropped.clone()) * (scale.clone() - 1.0) + adapter.update(dropped) * scale;
         base.project(x) + added
+    }
+
+    fn merge(&self, weight: &Tensor<2>, adapter: &LoraAdapter) -> (Tensor<2>, Rounding) {
+        let scale = self.scale(weight, adapter);
+        merge_rows(weight, |rows, start, count| {
+            (rows + adapter.delta_rows(start, count)) * scale.clone().narrow(0, start, count).unsqueeze_dim(1)
+        })
+    }
+
+    fn vectors(&self) -> Vec<(&'static str, &Param<Tensor<1>>)> {
+        vec![(MAGNITUDE, &self.magnitude)]
     }
 }
 

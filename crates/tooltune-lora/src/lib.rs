@@ -31,6 +31,8 @@
 //! | [`dora`] | magnitudes beside directions |
 //! | [`gguf`] | the adapter as llama.cpp loads it |
 //! | [`init`] | what training starts from |
+//! | [`kind`] | the kinds, and in what they may differ |
+//! | [`lora`] | the plain kind |
 //! | [`lora_embedding`] | an adapted embedding and head, tied or not |
 //! | [`lora_linear`] | an adapted projection |
 //! | [`lora_plus`] | learning rates that differ between A and B |
@@ -45,6 +47,7 @@
 //! | [`trainable_tokens`] | some rows of the embedding |
 //! | [`weights`] | an adapter apart from any model |
 
+mod adapter_folder;
 pub mod adapters;
 pub mod attach;
 pub mod config;
@@ -53,6 +56,8 @@ pub mod dora;
 mod error;
 pub mod gguf;
 pub mod init;
+pub mod kind;
+pub mod lora;
 pub mod lora_embedding;
 pub mod lora_linear;
 pub mod lora_plus;
@@ -73,6 +78,7 @@ pub use config::LoraConfig;
 pub use error::Error;
 pub use gguf::{GgufDtype, GgufOptions};
 pub use init::InitLoraWeights;
+pub use kind::Kind;
 pub use lora_embedding::LoraEmbedding;
 pub use lora_linear::{LoraAdapter, LoraLinear};
 pub use lora_plus::LoraPlus;

@@ -3,14 +3,12 @@
 use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig};
 use burn::tensor::{DType, Tensor};
-use tooltune_kernels::lora_linear;
 use tooltune_lm::{Linear, Projection};
 
-use crate::dora::Magnitude;
 use crate::init::Draw;
+use crate::kind::Kind;
 use crate::lora_embedding::LoraEmbedding;
-use crate::merge::{Rounding, merge_rows};
-use crate::pissa::{StartingPair, principal_pair};
+use crate::merge::Rounding;
 use crate::{InitLoraWeights, LoraConfig};
 
 /// The trainable part: `x ↦ scaling · B(A(dropout x))`.
@@ -22,10 +20,8 @@ pub struct LoraAdapter {
     pub lora_b: Param<Tensor<2>>,
     /// On the input of A, while training.
     pub lora_dropout: Dropout,
-    /// DoRA's magnitudes.
-    pub magnitude: Option<Magnitude>,
-    /// What training started from, subtracted; PiSSA's.
-    pub start: Option<StartingPair>,
+    /// The kind of adapter that the pair is part of.
+    pub kind: Kind,
     /// `alpha / r`, or `alpha / √r`.
     #[module(skip)]
     pub scaling: f64,
@@ -49,10 +45,7 @@ impl LoraLinear {
         if !config.targets(path) {
             return Self { base, adapter: None };
         }
-        let mut adapter = LoraAdapter::new(base.features(), &base.weight.val(), config, path, seed);
-        if config.use_dora {
-            adapter.magnitude = Some(Magnitude::of(&base.weight.val(), &adapter));
-        }
+        let adapter = LoraAdapter::new(base.features(), &base.weight.val(), config, path, seed);
         Self { base, adapter: Some(adapter) }
     }
 
@@ -65,14 +58,7 @@ impl LoraLinear {
         let Self { base, adapter: Some(adapter) } = self else {
             return (self.base, None);
         };
-        let scale = adapter.magnitude.as_ref().map(|magnitude| magnitude.scale(&base.weight.val(), &adapter));
-        let (weight, rounding) = merge_rows(&base.weight.val(), |rows, start, count| {
-            let sum = rows + adapter.delta_rows(start, count);
-            match &scale {
-                Some(scale) => sum * scale.clone().narrow(0, start, count).unsqueeze_dim(1),
-                None => sum,
-            }
-        });
+        let (weight, rounding) = adapter.kind.behaviour().merge(&base.weight.val(), &adapter);
         (Linear::from_weight(weight), Some(rounding))
     }
 }
@@ -88,22 +74,14 @@ impl LoraAdapter {
     ) -> Self {
         let (r, device) = (config.rank(path), weight.device());
         let draw = Draw::new(seed, path);
-        let zeros = || Tensor::zeros([outputs, r], (&device, DType::F32));
-        match config.init_lora_weights {
-            InitLoraWeights::Default => {
-                let a = draw.uniform_matrix([r, inputs], 1.0 / (inputs as f64).sqrt(), &device);
-                Self::from_weights(a, zeros(), config, path)
-            }
-            InitLoraWeights::Gaussian => {
-                let a = draw.normal_matrix([r, inputs], 1.0 / r as f64, &device);
-                Self::from_weights(a, zeros(), config, path)
-            }
-            InitLoraWeights::Pissa => {
-                let (a, b) = principal_pair(weight, r, config.scaling(path), draw);
-                let start = StartingPair::new(a.clone(), b.clone());
-                Self { start: Some(start), ..Self::from_weights(a, b, config, path) }
-            }
-        }
+        let a = match config.init_lora_weights {
+            InitLoraWeights::Gaussian => draw.clone().normal_matrix([r, inputs], 1.0 / r as f64, &device),
+            _ => draw.clone().uniform_matrix([r, inputs], 1.0 / (inputs as f64).sqrt(), &device),
+        };
+        let zeros = Tensor::zeros([outputs, r], (&device, DType::F32));
+        let mut adapter = Self::from_weights(a, zeros, config, path);
+        (config.kind().start)(&mut adapter, weight, draw);
+        adapter
     }
 
     /// Takes over A, `[r, in_features]`, and B, `[out_features, r]`, for the module at `path`.
@@ -112,22 +90,14 @@ impl LoraAdapter {
             lora_a: Param::from_tensor(a),
             lora_b: Param::from_tensor(b),
             lora_dropout: DropoutConfig::new(config.lora_dropout).init(),
-            magnitude: None,
-            start: None,
+            kind: Kind::default(),
             scaling: config.scaling(path),
         }
     }
 
     /// A and B that compute what this adapter adds; of twice the rank when it subtracts what it started from.
     pub fn weights(&self) -> (Tensor<2>, Tensor<2>) {
-        let (a, b) = (self.lora_a.val(), self.lora_b.val());
-        match &self.start {
-            None => (a, b),
-            Some(start) => (
-                Tensor::cat(vec![a, start.lora_a.val()], 0),
-                Tensor::cat(vec![b, start.lora_b.val().neg()], 1),
-            ),
-        }
+        self.kind.behaviour().pair(self)
     }
 
     /// `scaling · B A`, `[out_features, in_features]`.
@@ -143,22 +113,19 @@ impl LoraAdapter {
     }
 
     /// The probability of dropout for `x`: zero unless this adapter trains on it.
-    fn dropout_of(&self, x: &Tensor<2>) -> f64 {
+    pub(crate) fn dropout_of(&self, x: &Tensor<2>) -> f64 {
         let Dropout { prob, training } = &self.lora_dropout;
         if training.is_enabled() && x.device().is_autodiff() { *prob } else { 0.0 }
     }
 
     /// `scaling · B(A x)`, without dropout.
     pub(crate) fn update(&self, x: Tensor<2>) -> Tensor<2> {
-        let through = |a: &Param<Tensor<2>>, b: &Param<Tensor<2>>| {
-            let low = x.clone().matmul(a.val().transpose());
-            low.mul_scalar(self.scaling).matmul(b.val().transpose())
-        };
-        let update = through(&self.lora_a, &self.lora_b);
-        match &self.start {
-            None => update,
-            Some(start) => update - through(&start.lora_a, &start.lora_b),
-        }
+        self.low_rank(x, &self.lora_a, &self.lora_b)
+    }
+
+    /// [`update`](Self::update) with another pair.
+    pub(crate) fn low_rank(&self, x: Tensor<2>, a: &Param<Tensor<2>>, b: &Param<Tensor<2>>) -> Tensor<2> {
+        x.matmul(a.val().transpose()).mul_scalar(self.scaling).matmul(b.val().transpose())
     }
 }
 
@@ -166,17 +133,10 @@ impl Projection for LoraLinear {
     type Embedding = LoraEmbedding;
 
     fn project(&self, x: Tensor<2>) -> Tensor<2> {
-        let Some(adapter) = &self.adapter else {
-            return self.base.project(x);
-        };
-        if let Some(magnitude) = &adapter.magnitude {
-            return magnitude.project(&self.base, adapter, x);
+        match &self.adapter {
+            None => self.base.project(x),
+            Some(adapter) => adapter.kind.behaviour().project(&self.base, adapter, x),
         }
-        if adapter.start.is_some() {
-            return self.base.project(x.clone()) + adapter.update(adapter.lora_dropout.forward(x));
-        }
-        let (weight, dropout) = (self.base.weight.val(), adapter.dropout_of(&x));
-        lora_linear(x, weight, adapter.lora_a.val(), adapter.lora_b.val(), adapter.scaling, dropout)
     }
 
     fn features(&self) -> [usize; 2] {

@@ -3,12 +3,13 @@
 use burn::module::ParamId;
 use tooltune_lm::MapProjections;
 
+use crate::kind::is_vector;
 use crate::{LoraLinear, trainable_parameters};
 
 /// Factors on the learning rate, under PEFT's names.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LoraPlus {
-    /// Learning rate of every B, and of DoRA's magnitudes, by that of the As: the paper's λ.
+    /// Learning rate of every B, and of the vectors of a kind (DoRA's magnitudes), by that of the As: the paper's λ.
     pub loraplus_lr_ratio: f64,
     /// Learning rate of low-rank adapters on the embedding, by that of the As. PEFT gives it as an absolute rate, 1e-6 by default.
     pub embedding_lr_ratio: f64,
@@ -29,7 +30,7 @@ impl LoraPlus {
     {
         let (mut fast, mut embedding) = (Vec::new(), Vec::new());
         for (name, id) in trainable_parameters(model) {
-            if name.ends_with(".lora_B.weight") || name.ends_with(".lora_magnitude_vector") {
+            if name.ends_with(".lora_B.weight") || is_vector(&name) {
                 fast.push(id);
             } else if name.contains(".lora_embedding_") {
                 embedding.push(id);

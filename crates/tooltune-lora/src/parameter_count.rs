@@ -7,7 +7,7 @@ use burn::tensor::{DType, Tensor};
 use tooltune_lm::MapProjections;
 
 use crate::config::{EMBED_TOKENS, LM_HEAD, is_suffix};
-use crate::{InitLoraWeights, LoraAdapter, LoraConfig, LoraLinear};
+use crate::{LoraAdapter, LoraConfig, LoraLinear};
 
 /// Numbers of values: those that are trained, and all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,8 +25,9 @@ impl ParameterCount {
         M: MapProjections<Projection = LoraLinear> + Module,
     {
         let pair = |adapter: &LoraAdapter| {
-            let magnitudes = adapter.magnitude.as_ref().map_or(0, |magnitude| size(&magnitude.weight));
-            size(&adapter.lora_a) + size(&adapter.lora_b) + magnitudes
+            let vectors = adapter.kind.behaviour().vectors();
+            let vectors = vectors.into_iter().map(|(_, vector)| size(vector)).sum::<usize>();
+            size(&adapter.lora_a) + size(&adapter.lora_b) + vectors
         };
         let mut trainable = 0;
         model.visit_projections(&mut |_, projection| {
@@ -57,7 +58,8 @@ impl ParameterCount {
         config: &LoraConfig,
         shapes: impl IntoIterator<Item = (&'a str, &'a [usize])>,
     ) -> Self {
-        let (mut trainable, mut base) = (0, 0);
+        let kind = config.kind();
+        let (mut trainable, mut frozen, mut base) = (0, 0, 0);
         let (mut table, mut head) = (None, None);
         for (name, shape) in shapes {
             base += shape.iter().product::<usize>();
@@ -67,8 +69,10 @@ impl ParameterCount {
             } else if path == EMBED_TOKENS || is_suffix(path, EMBED_TOKENS) {
                 table = Some((path, [rows, columns]));
             } else if config.targets(path) {
-                let magnitudes = if config.use_dora { rows } else { 0 };
-                trainable += config.rank(path) * (rows + columns) + magnitudes;
+                let pair = config.rank(path) * (rows + columns);
+                trainable += pair + kind.vectors.len() * rows;
+                // What is stored beyond the trained pair is kept while training too.
+                frozen += (kind.stored_ranks - 1) * pair;
             }
         }
         if let Some((path, [vocab, hidden])) = table {
@@ -89,8 +93,6 @@ impl ParameterCount {
             trainable += part(LoraConfig::saves, &|_, [rows, columns]| rows * columns);
             trainable += config.trainable_token_indices.len() * hidden;
         }
-        // PiSSA keeps what it started from.
-        let frozen = if config.init_lora_weights == InitLoraWeights::Pissa { trainable } else { 0 };
         Self { trainable, total: base + trainable + frozen }
     }
 

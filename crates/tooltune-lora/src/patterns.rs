@@ -53,7 +53,11 @@ impl Patterns {
             Err(Error::InvalidConfig { field, value, rule: rule.to_owned() })
         };
         if let Some((pattern, rank)) = self.rank_pattern.iter().find(|(_, r)| *r == 0 || *r > max_rank) {
-            return invalid("rank_pattern", format!("{pattern}: {rank}"), "must be from 1 to 1024");
+            return invalid(
+                "rank_pattern",
+                format!("{pattern}: {rank}"),
+                &format!("must be from 1 to {max_rank}"),
+            );
         }
         if let Some((pattern, alpha)) = self.alpha_pattern.iter().find(|(_, a)| !(a.is_finite() && *a > 0.0))
         {

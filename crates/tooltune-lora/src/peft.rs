@@ -1,20 +1,19 @@
 //! PEFT's folder: `adapter_config.json` and `adapter_model.safetensors`.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
 use burn::tensor::{DType, Device, Tensor};
+use tooltune_lm::TensorFile;
 use tooltune_lm::checkpoint::NamedTensor;
-use tooltune_lm::{TensorFile, write_safetensors, write_text};
 
+use crate::adapter_folder::{self, AdapterFiles};
 use crate::config::{EMBED_TOKENS, LM_HEAD, is_suffix, is_vocabulary};
-use crate::weights::{BaseCopies, check_shape};
+use crate::kind::split_vector;
+use crate::weights::{BaseCopy, check_shape};
 use crate::{AdapterWeights, Error, LoraConfig};
 
 const PREFIX: &str = "base_model.model.";
-const CONFIG: &str = "adapter_config.json";
-const WEIGHTS: &str = "adapter_model.safetensors";
 
 /// What a tensor of the file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,41 +22,50 @@ enum Part {
     B,
     EmbeddingA,
     EmbeddingB,
-    Magnitude,
+    Vector(&'static str),
     TokenRows,
     BaseCopy,
     Saved,
 }
 
 impl Part {
-    const ALL: [(Self, &'static str); 8] = [
-        (Self::A, ".lora_A.weight"),
-        (Self::B, ".lora_B.weight"),
-        (Self::EmbeddingA, ".lora_embedding_A"),
-        (Self::EmbeddingB, ".lora_embedding_B"),
-        (Self::Magnitude, ".lora_magnitude_vector"),
-        (Self::TokenRows, ".token_adapter.trainable_tokens_delta"),
-        (Self::BaseCopy, ".base_layer.weight"),
+    /// Those with a name of their own; a kind names its vectors.
+    const FIXED: [(Self, &'static str); 7] = [
+        (Self::A, "lora_A.weight"),
+        (Self::B, "lora_B.weight"),
+        (Self::EmbeddingA, "lora_embedding_A"),
+        (Self::EmbeddingB, "lora_embedding_B"),
+        (Self::TokenRows, "token_adapter.trainable_tokens_delta"),
+        (Self::BaseCopy, "base_layer.weight"),
         // Last: the others may end in it too.
-        (Self::Saved, ".weight"),
+        (Self::Saved, "weight"),
     ];
 
     fn name(self, path: &str) -> String {
-        let suffix = Self::ALL.iter().find(|(part, _)| *part == self).map_or("", |(_, suffix)| suffix);
-        format!("{PREFIX}{path}{suffix}")
+        let fixed = || Self::FIXED.iter().find(|(part, _)| *part == self).map_or("", |(_, name)| name);
+        let name = if let Self::Vector(name) = self { name } else { fixed() };
+        format!("{PREFIX}{path}.{name}")
     }
 
     fn split(name: &str) -> Option<(&str, Self)> {
         let inner = name.strip_prefix(PREFIX)?;
-        Self::ALL.iter().find_map(|(part, suffix)| Some((inner.strip_suffix(suffix)?, *part)))
+        if let Some((path, vector)) = split_vector(inner) {
+            return Some((path, Self::Vector(vector)));
+        }
+        let fixed = |(part, name): &(Self, &str)| Some((inner.strip_suffix(name)?.strip_suffix('.')?, *part));
+        Self::FIXED.iter().find_map(fixed)
     }
 }
 
 impl AdapterWeights {
-    /// Writes a folder that PEFT loads; it is made if need be. f32, shapes and names as PEFT has them; no weight of the base.
+    /// Writes a folder that PEFT loads; it is made if need be. f32, shapes and names as PEFT has them; no weight of the base. Other files in the
+    /// folder stay as they are.
+    ///
+    /// When this returns `Ok`, the adapter is on the disk. Whenever it is interrupted, [`load`](Self::load) finds the adapter that was there before,
+    /// whole, or this one, whole. PEFT does too, but for a moment in which it finds no `adapter_config.json` and says so.
     ///
     /// # Errors
-    /// [`Error::Lm`] when writing fails.
+    /// [`Error::Lm`] when writing fails, or a value is NaN or infinite; what was in the folder is still there.
     pub fn save(&self, folder: impl AsRef<Path>) -> Result<(), Error> {
         self.save_as(folder, DType::F32)
     }
@@ -65,16 +73,12 @@ impl AdapterWeights {
     /// [`save`](Self::save) with the tensors in f32, bf16 or f16.
     ///
     /// # Errors
-    /// [`Error::Lm`] when writing fails.
+    /// As [`save`](Self::save), also when a value is infinite in `dtype`.
     pub fn save_as(&self, folder: impl AsRef<Path>, dtype: DType) -> Result<(), Error> {
-        let folder = folder.as_ref();
-        fs::create_dir_all(folder).map_err(tooltune_lm::Error::io(folder))?;
-        write_safetensors(folder.join(WEIGHTS), &self.named_tensors(dtype))?;
-        write_text(folder.join(CONFIG), &self.config.to_json())?;
-        Ok(())
+        Ok(adapter_folder::replace(folder.as_ref(), &self.named_tensors(dtype), &self.config.to_json())?)
     }
 
-    fn named_tensors(&self, dtype: DType) -> Vec<NamedTensor> {
+    pub(crate) fn named_tensors(&self, dtype: DType) -> Vec<NamedTensor> {
         fn named<const D: usize>(name: String, tensor: &Tensor<D>, dtype: DType) -> NamedTensor {
             let tensor = tensor.clone();
             NamedTensor::new(name, tensor.dims().to_vec(), dtype, move || tensor.to_data())
@@ -90,8 +94,8 @@ impl AdapterWeights {
                 out.extend(head.into_iter().map(|(part, t)| named(part.name(LM_HEAD), &t, dtype)));
             }
         }
-        for (path, magnitude) in &self.magnitudes {
-            out.push(named(Part::Magnitude.name(path), magnitude, dtype));
+        for (name, vector) in &self.vectors {
+            out.push(named(format!("{PREFIX}{name}"), vector, dtype));
         }
         if let Some(rows) = &self.token_rows {
             out.push(named(Part::TokenRows.name(&self.embedding_path), rows, dtype));
@@ -112,15 +116,14 @@ impl AdapterWeights {
     /// one half of a pair; [`Error::Mismatch`] when a rank is not the config's; [`Error::NotTied`] when embedding and head differ although
     /// the config ties them.
     pub fn load(folder: impl AsRef<Path>, device: &Device) -> Result<Self, Error> {
-        let folder = folder.as_ref();
-        let (config, warnings) = LoraConfig::read(folder.join(CONFIG))?;
-        let file = TensorFile::open(folder.join(WEIGHTS))?;
+        let files = AdapterFiles::find(folder.as_ref());
+        let (config, warnings) = LoraConfig::read(files.config)?;
+        let file = TensorFile::open(files.weights)?;
         let parts = sort_out(&file, &config)?;
-        let mut out = Self { warnings, ..Self::empty(config) };
+        let mut out = Self { warnings, interrupted_save: files.interrupted, ..Self::empty(config) };
         let read = |path: &str, part: Part| -> Result<Tensor<2>, Error> {
             Ok(file.tensor::<2>(&part.name(path), DType::F32, device)?)
         };
-        let mut copies = Vec::new();
         for (path, parts) in &parts {
             for part in parts {
                 match part {
@@ -140,9 +143,9 @@ impl AdapterWeights {
                         out.tensors.insert(path.clone(), (a, b));
                     }
                     Part::B | Part::EmbeddingB => {}
-                    Part::Magnitude => {
+                    Part::Vector(name) => {
                         let vector = file.tensor::<1>(&part.name(path), DType::F32, device)?;
-                        out.magnitudes.insert(path.clone(), vector);
+                        out.vectors.insert(format!("{path}.{name}"), vector);
                     }
                     Part::TokenRows => {
                         let rows = read(path, *part)?;
@@ -151,15 +154,16 @@ impl AdapterWeights {
                         out.embedding_path.clone_from(path);
                         out.token_rows = Some(rows);
                     }
-                    Part::BaseCopy => copies.push((path.clone(), part.name(path))),
+                    Part::BaseCopy => out.base_copies.push(BaseCopy {
+                        file: file.clone(),
+                        path: path.clone(),
+                        name: part.name(path),
+                    }),
                     Part::Saved => {
                         out.saved_modules.insert(path.clone(), read(path, *part)?);
                     }
                 }
             }
-        }
-        if !copies.is_empty() {
-            out.base_copies = Some(BaseCopies { file, names: copies });
         }
         if out.config.ensure_weight_tying {
             out.drop_tied_head()?;
@@ -195,7 +199,7 @@ impl AdapterWeights {
 fn sort_out(file: &TensorFile, config: &LoraConfig) -> Result<BTreeMap<String, Vec<Part>>, Error> {
     let mut unexpected = Vec::new();
     let mut modules: BTreeMap<String, Vec<Part>> = BTreeMap::new();
-    let tied = config.ensure_weight_tying;
+    let (tied, vectors) = (config.ensure_weight_tying, config.kind().vectors);
     let any_vocabulary = |named: fn(&LoraConfig, &str) -> bool| {
         // The path of the embedding is the model's; the file's own names are what is asked about.
         move |path: &str| named(config, path) || (tied && is_vocabulary(path))
@@ -205,7 +209,7 @@ fn sort_out(file: &TensorFile, config: &LoraConfig) -> Result<BTreeMap<String, V
         let expected = |(path, part): &(&str, Part)| match part {
             Part::A | Part::B => targeted(path) && !is_embedding(path),
             Part::EmbeddingA | Part::EmbeddingB => targeted(path) && is_embedding(path),
-            Part::Magnitude => config.use_dora && config.targets(path),
+            Part::Vector(name) => vectors.contains(name) && config.targets(path),
             Part::TokenRows => !config.trainable_token_indices.is_empty() && is_embedding(path),
             Part::BaseCopy => is_vocabulary(path) && targeted(path),
             Part::Saved => saved(path) && is_vocabulary(path),
@@ -218,9 +222,7 @@ fn sort_out(file: &TensorFile, config: &LoraConfig) -> Result<BTreeMap<String, V
     let mut missing = Vec::new();
     for (path, parts) in &modules {
         let mut pairs = vec![(Part::A, Part::B), (Part::EmbeddingA, Part::EmbeddingB)];
-        if config.use_dora {
-            pairs.push((Part::A, Part::Magnitude));
-        }
+        pairs.extend(vectors.iter().map(|name| (Part::A, Part::Vector(name))));
         for (one, other) in pairs {
             match (parts.contains(&one), parts.contains(&other)) {
                 (true, false) => missing.push(other.name(path)),

@@ -2,22 +2,52 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{DType, Device, Tensor, TensorData};
+use tooltune_lm::{Linear, Projection};
 
 use crate::init::Draw;
+use crate::kind::{Behaviour, Kind, KindChoice};
+use crate::lora::Lora;
+use crate::{InitLoraWeights, LoraAdapter};
 
-/// What an adapter started from, and subtracts; frozen.
+/// What an adapter started from, and subtracts; frozen. It is stored beside what was trained, as an ordinary adapter of twice the rank.
 #[derive(Module, Debug)]
-pub struct StartingPair {
+pub struct Pissa {
     /// A at the start, `[r, in_features]`.
-    pub lora_a: Param<Tensor<2>>,
+    pub start_a: Param<Tensor<2>>,
     /// B at the start, `[out_features, r]`.
-    pub lora_b: Param<Tensor<2>>,
+    pub start_b: Param<Tensor<2>>,
 }
 
-impl StartingPair {
-    pub(crate) fn new(a: Tensor<2>, b: Tensor<2>) -> Self {
-        let frozen = |tensor: Tensor<2>| Param::from_tensor(tensor.detach()).set_require_grad(false);
-        Self { lora_a: frozen(a), lora_b: frozen(b) }
+impl Pissa {
+    pub(crate) const CHOICE: KindChoice = KindChoice {
+        switch: ("init_lora_weights", "pissa"),
+        is_chosen: |config| config.init_lora_weights == InitLoraWeights::Pissa,
+        start: |adapter, weight, draw| {
+            let [r, _] = adapter.lora_a.lazy_shape().dims();
+            let (a, b) = principal_pair(weight, r, adapter.scaling, draw);
+            let frozen =
+                |tensor: &Tensor<2>| Param::from_tensor(tensor.clone().detach()).set_require_grad(false);
+            adapter.kind = Kind::Pissa(Self { start_a: frozen(&a), start_b: frozen(&b) });
+            (adapter.lora_a, adapter.lora_b) = (Param::from_tensor(a), Param::from_tensor(b));
+        },
+        stored_ranks: 2,
+        ..Lora::CHOICE
+    };
+}
+
+impl Behaviour for Pissa {
+    fn project(&self, base: &Linear, adapter: &LoraAdapter, x: Tensor<2>) -> Tensor<2> {
+        let dropped = adapter.lora_dropout.forward(x.clone());
+        let start = adapter.low_rank(dropped.clone(), &self.start_a, &self.start_b);
+        // The difference first: it is exactly zero at the start.
+        base.project(x) + (adapter.update(dropped) - start)
+    }
+
+    fn pair(&self, adapter: &LoraAdapter) -> (Tensor<2>, Tensor<2>) {
+        (
+            Tensor::cat(vec![adapter.lora_a.val(), self.start_a.val()], 0),
+            Tensor::cat(vec![adapter.lora_b.val(), self.start_b.val().neg()], 1),
+        )
     }
 }
 
@@ -28,12 +58,7 @@ const ROUNDS: usize = 8;
 
 /// A, `[r, in]`, and B, `[out, r]`, with `scaling · B A` the best approximation of `weight` of rank `r`, the singular values shared evenly,
 /// by randomised subspace iteration (Halko, Martinsson and Tropp, 2011). `draw` gives the start.
-pub(crate) fn principal_pair(
-    weight: &Tensor<2>,
-    r: usize,
-    scaling: f64,
-    draw: Draw,
-) -> (Tensor<2>, Tensor<2>) {
+fn principal_pair(weight: &Tensor<2>, r: usize, scaling: f64, draw: Draw) -> (Tensor<2>, Tensor<2>) {
     let [outputs, inputs] = weight.dims();
     let device = weight.device();
     let weight = weight.clone().detach().cast(DType::F32);

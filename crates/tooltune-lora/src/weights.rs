@@ -1,18 +1,17 @@
 //! The weights of an adapter, apart from any model.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use burn::module::{Module, Param};
+use burn::module::Module;
 use burn::tensor::{DType, Device, Tensor};
 use tooltune_lm::{Embedding, EmbeddingTable, Linear, MapProjections, Projection, TensorFile};
 
 use crate::attach::{check_vocabulary, targets, vocabulary_targets};
-use crate::dora::Magnitude;
 use crate::lora_embedding::LoraEmbedding;
 use crate::merge::merge_rows;
 use crate::modules_to_save::SavedModules;
 use crate::trainable_tokens::TrainableTokens;
-use crate::{Error, InitLoraWeights, LoraAdapter, LoraConfig, LoraLinear};
+use crate::{Error, LoraAdapter, LoraConfig, LoraLinear};
 
 /// The weights of an adapter, apart from any model. No weight of the base is among them.
 #[derive(Clone, Debug)]
@@ -22,26 +21,32 @@ pub struct AdapterWeights {
     /// A, `[r, in]`, and B, `[out, r]`, by the path of the module. An embedding maps `vocab` to `hidden`. One that is tied to the head
     /// stands for both.
     pub tensors: BTreeMap<String, (Tensor<2>, Tensor<2>)>,
-    /// DoRA's magnitudes, `[out]`, by the path of the projection.
-    pub magnitudes: BTreeMap<String, Tensor<1>>,
+    /// What a kind trains beside the pairs, `[out]`, by the path of the projection and the name of the vector:
+    /// `model.layers.0.mlp.up_proj.lora_magnitude_vector` with DoRA.
+    pub vectors: BTreeMap<String, Tensor<1>>,
     /// The new rows of the embedding, `[tokens, hidden]`, in the order of the config's `trainable_token_indices`.
     pub token_rows: Option<Tensor<2>>,
     /// Modules that were trained whole, by path.
     pub saved_modules: BTreeMap<String, Tensor<2>>,
     /// What was found in the files and ignored: fields of the config that are not known.
     pub warnings: Vec<String>,
+    /// The last save of the folder that these were read from was interrupted when everything had been written, but not yet put in its place. These
+    /// are the weights of that save; the next one puts the folder in order.
+    pub interrupted_save: bool,
     /// Path of the embedding, for the name of its rows in a file.
     pub(crate) embedding_path: String,
     /// Copies of base weights that PEFT stores beside an adapted embedding or head: compared when attaching, never used.
-    pub(crate) base_copies: Option<BaseCopies>,
+    pub(crate) base_copies: Vec<BaseCopy>,
 }
 
-/// Where PEFT has put copies of base weights.
+/// Where PEFT has put a copy of a base weight.
 #[derive(Clone, Debug)]
-pub(crate) struct BaseCopies {
+pub(crate) struct BaseCopy {
     pub(crate) file: TensorFile,
-    /// Path of the module and name in the file.
-    pub(crate) names: Vec<(String, String)>,
+    /// Path of the module.
+    pub(crate) path: String,
+    /// Name in the file.
+    pub(crate) name: String,
 }
 
 impl AdapterWeights {
@@ -50,12 +55,13 @@ impl AdapterWeights {
         Self {
             config,
             tensors: BTreeMap::new(),
-            magnitudes: BTreeMap::new(),
+            vectors: BTreeMap::new(),
             token_rows: None,
             saved_modules: BTreeMap::new(),
             warnings: Vec::new(),
+            interrupted_save: false,
             embedding_path: "model.embed_tokens".to_owned(),
-            base_copies: None,
+            base_copies: Vec::new(),
         }
     }
 
@@ -65,13 +71,12 @@ impl AdapterWeights {
     where
         M: MapProjections<Projection = LoraLinear>,
     {
-        let pissa = config.init_lora_weights == InitLoraWeights::Pissa;
-        let mut out = Self::empty(if pissa { config.with_twice_the_rank() } else { config.clone() });
+        let mut out = Self::empty(config.stored());
         model.visit_projections(&mut |path, projection| {
             if let Some(adapter) = &projection.adapter {
                 out.tensors.insert(path.to_owned(), adapter.weights());
-                if let Some(magnitude) = &adapter.magnitude {
-                    out.magnitudes.insert(path.to_owned(), magnitude.weight.val());
+                for (name, vector) in adapter.kind.behaviour().vectors() {
+                    out.vectors.insert(format!("{path}.{name}"), vector.val());
                 }
             }
         });
@@ -98,8 +103,8 @@ impl AdapterWeights {
     pub fn num_params(&self) -> usize {
         let pairs = self.tensors.values().flat_map(|(a, b)| [a.shape(), b.shape()]);
         let others = self.token_rows.iter().chain(self.saved_modules.values()).map(Tensor::shape);
-        let magnitudes = self.magnitudes.values().map(Tensor::shape);
-        pairs.chain(others).chain(magnitudes).map(|shape| shape.num_elements()).sum()
+        let vectors = self.vectors.values().map(Tensor::shape);
+        pairs.chain(others).chain(vectors).map(|shape| shape.num_elements()).sum()
     }
 
     /// Freezes `model` and attaches these weights, moved to its device.
@@ -129,7 +134,7 @@ impl AdapterWeights {
         let vocabulary = [M::EMBED_TOKENS, M::LM_HEAD].iter().find(|path| self.tensors.contains_key(**path));
         let kind = match vocabulary {
             Some(path) => Some(*path),
-            None if !self.magnitudes.is_empty() => Some("use_dora"),
+            None if !self.vectors.is_empty() => Some(self.config.kind().switch.0),
             None if self.token_rows.is_some() => Some("trainable_token_indices"),
             None if !self.saved_modules.is_empty() => Some("modules_to_save"),
             None => None,
@@ -153,6 +158,7 @@ impl AdapterWeights {
     where
         M: MapProjections<Projection = Linear> + Module,
     {
+        self.config.validate()?;
         self.check_complete(&model)?;
         check_vocabulary(&model, &self.config)?;
         self.check_base(&model)?;
@@ -187,15 +193,14 @@ impl AdapterWeights {
         }
         let incomplete = |name: String| Err(Error::MissingTensor { name });
         let unexpected = |name: String| Err(Error::UnexpectedTensor { name });
-        let magnitude = |path: &String| format!("{path}.lora_magnitude_vector");
-        if self.config.use_dora
-            && let Some(path) = self.tensors.keys().find(|path| !self.magnitudes.contains_key(*path))
-        {
-            return incomplete(magnitude(path));
+        let names = self.config.kind().vectors.iter();
+        let vectors: BTreeSet<String> =
+            names.flat_map(|name| self.tensors.keys().map(move |path| format!("{path}.{name}"))).collect();
+        if let Some(name) = vectors.iter().find(|name| !self.vectors.contains_key(*name)) {
+            return incomplete(name.clone());
         }
-        let dora = |path: &String| self.config.use_dora && self.tensors.contains_key(path);
-        if let Some(path) = self.magnitudes.keys().find(|path| !dora(path)) {
-            return unexpected(magnitude(path));
+        if let Some(name) = self.vectors.keys().find(|name| !vectors.contains(*name)) {
+            return unexpected(name.clone());
         }
         match (self.config.trainable_token_indices.is_empty(), &self.token_rows) {
             (false, None) => return incomplete("trainable_tokens_delta".to_owned()),
@@ -226,14 +231,11 @@ impl AdapterWeights {
     where
         M: MapProjections<Projection = Linear>,
     {
-        let Some(copies) = &self.base_copies else {
-            return Ok(());
-        };
         let table = model.embedding();
-        for (path, name) in &copies.names {
+        for BaseCopy { file, path, name } in &self.base_copies {
             let base = if path == M::LM_HEAD { table.head_weight() } else { table.weight.val() };
             let base = base.detach().without_autodiff();
-            let copy = copies.file.tensor::<2>(name, base.dtype(), &base.device())?;
+            let copy = file.tensor::<2>(name, base.dtype(), &base.device())?;
             let same = copy.dims() == base.dims() && {
                 let difference = (copy.cast(DType::F32) - base.cast(DType::F32)).abs().max();
                 difference.into_scalar::<f32>() == 0.0
@@ -258,11 +260,17 @@ impl AdapterWeights {
         check_pair(path, a, b, features)?;
         let (a, b) = (place(a, device), place(b, device));
         let mut adapter = LoraAdapter::from_weights(a, b, &self.config, path);
-        if let Some(magnitude) = self.magnitudes.get(path) {
-            let [_, outputs] = features;
-            check_shape(&format!("{path}.lora_magnitude_vector"), &[outputs], &magnitude.dims())?;
-            adapter.magnitude = Some(Magnitude { weight: Param::from_tensor(place(magnitude, device)) });
+        let (kind, [_, outputs]) = (self.config.kind(), features);
+        let mut vectors = Vec::new();
+        for name in kind.vectors {
+            let name = format!("{path}.{name}");
+            let Some(vector) = self.vectors.get(&name) else {
+                return Err(Error::MissingTensor { name });
+            };
+            check_shape(&name, &[outputs], &vector.dims())?;
+            vectors.push(place(vector, device));
         }
+        adapter.kind = (kind.restore)(vectors);
         Ok(Some(adapter))
     }
 
@@ -298,7 +306,7 @@ impl AdapterWeights {
 }
 
 /// Through the host: a parameter must be a leaf of the new device's graph.
-fn place<const D: usize>(tensor: &Tensor<D>, device: &Device) -> Tensor<D> {
+pub(crate) fn place<const D: usize>(tensor: &Tensor<D>, device: &Device) -> Tensor<D> {
     Tensor::from_data(tensor.to_data(), device)
 }
 

@@ -14,5 +14,5 @@ pub use folder::Checkpoint;
 pub use shards::{MAX_SHARD_BYTES, write_shards};
 pub use stop_tokens::with_stop_tokens;
 pub use tensor_file::{MAX_HEADER_BYTES, MAX_TENSORS, TensorFile};
-pub use whole_folder::write_folder;
+pub use whole_folder::{sync_folder, write_folder};
 pub use write::{NamedTensor, write_file, write_safetensors, write_text};

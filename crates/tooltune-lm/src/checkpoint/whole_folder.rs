@@ -71,8 +71,12 @@ fn sync_files(folder: &Path) -> io::Result<()> {
     sync_folder(folder)
 }
 
-/// Only Unix can open a folder.
-fn sync_folder(folder: &Path) -> io::Result<()> {
+/// Puts the names in `folder` on the disk: after a rename or a removal, before what must not happen without it. Does nothing but on Unix, where
+/// alone a folder can be opened.
+///
+/// # Errors
+/// Those of the operating system.
+pub fn sync_folder(folder: &Path) -> io::Result<()> {
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }

@@ -1,15 +1,17 @@
 //! Writing safetensors files.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use burn::tensor::{DType, TensorData};
 use safetensors::{Dtype, View};
 
+use super::whole_folder::sync_folder;
 use crate::Error;
 
 /// A tensor to be written: its values are only fetched when their turn comes.
@@ -18,6 +20,8 @@ pub struct NamedTensor {
     shape: Vec<usize>,
     dtype: DType,
     read: Box<dyn Fn() -> TensorData>,
+    /// Found when the values were fetched, which is once: looking before would mean fetching them twice.
+    not_finite: Cell<bool>,
 }
 
 impl NamedTensor {
@@ -28,7 +32,13 @@ impl NamedTensor {
         dtype: DType,
         read: impl Fn() -> TensorData + 'static,
     ) -> Self {
-        Self { name: name.into(), shape: shape.into(), dtype, read: Box::new(read) }
+        Self {
+            name: name.into(),
+            shape: shape.into(),
+            dtype,
+            read: Box::new(read),
+            not_finite: Cell::new(false),
+        }
     }
 
     /// The name in the file.
@@ -71,7 +81,9 @@ impl View for &NamedTensor {
 
     fn data(&self) -> Cow<'_, [u8]> {
         let dtype = if matches!(self.dtype, DType::BF16 | DType::F16) { self.dtype } else { DType::F32 };
-        Cow::Owned((self.read)().convert_dtype(dtype).as_bytes().to_vec())
+        let values = (self.read)().convert_dtype(dtype);
+        self.not_finite.set(!is_finite(values.as_bytes(), dtype));
+        Cow::Owned(values.as_bytes().to_vec())
     }
 
     fn data_len(&self) -> usize {
@@ -79,13 +91,27 @@ impl View for &NamedTensor {
     }
 }
 
+/// Are all of these values finite? Infinity and NaN are those whose exponent is all ones.
+fn is_finite(bytes: &[u8], dtype: DType) -> bool {
+    let halves = |exponent: u16| {
+        let mut values = bytes.as_chunks::<2>().0.iter();
+        values.all(|value| u16::from_ne_bytes(*value) & exponent != exponent)
+    };
+    match dtype {
+        DType::F16 => halves(0x7C00),
+        DType::BF16 => halves(0x7F80),
+        _ => bytes.as_chunks::<4>().0.iter().all(|value| f32::from_ne_bytes(*value).is_finite()),
+    }
+}
+
 /// Writes `tensors` to `path`: first under a temporary name beside it, flushed to the disk, then renamed, so that `path` never holds a part.
 ///
 /// # Errors
-/// [`Error::Io`] and [`Error::InvalidSafetensors`]; the temporary file is removed.
+/// [`Error::NotFinite`] for a value that is NaN or infinite, or becomes so in the dtype of the file; [`Error::Io`] and
+/// [`Error::InvalidSafetensors`]. The temporary file is removed, and what was at `path` is still there.
 pub fn write_safetensors(path: impl AsRef<Path>, tensors: &[NamedTensor]) -> Result<(), Error> {
     let path = path.as_ref();
-    let temporary = path.with_extension("safetensors.tmp");
+    let temporary = temporary(path);
     let write = || {
         // safetensors makes its file readable by the owner alone; servers run as somebody else.
         let ordinary =
@@ -99,9 +125,13 @@ pub fn write_safetensors(path: impl AsRef<Path>, tensors: &[NamedTensor]) -> Res
                 rule: format!("could not be written: {source}"),
             }
         })?;
+        if let Some(tensor) = tensors.iter().find(|tensor| tensor.not_finite.get()) {
+            let (path, tensor, dtype) = (path.to_owned(), tensor.name.clone(), tensor.dtype);
+            return Err(Error::NotFinite { path, tensor, dtype });
+        }
         fs::set_permissions(&temporary, ordinary.permissions()).map_err(Error::io(&temporary))?;
         File::open(&temporary).and_then(|file| file.sync_all()).map_err(Error::io(&temporary))?;
-        fs::rename(&temporary, path).map_err(Error::io(path))
+        put_in_place(&temporary, path).map_err(Error::io(path))
     };
     write().inspect_err(|_| {
         // The first error is the one to report.
@@ -126,19 +156,29 @@ pub fn write_file(
     write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
 ) -> Result<(), Error> {
     let path = path.as_ref();
-    let mut name = path.as_os_str().to_owned();
-    name.push(".tmp");
-    let temporary = Path::new(&name);
+    let temporary = temporary(path);
     let write = || {
-        let mut file = BufWriter::new(File::create(temporary)?);
+        let mut file = BufWriter::new(File::create(&temporary)?);
         write(&mut file)?;
         file.flush()?;
         file.get_ref().sync_all()?;
-        fs::rename(temporary, path)
+        put_in_place(&temporary, path)
     };
     write().map_err(|source| {
         // The first error is the one to report.
-        let _ = fs::remove_file(temporary);
+        let _ = fs::remove_file(&temporary);
         Error::io(path)(source)
     })
+}
+
+fn temporary(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".tmp");
+    name.into()
+}
+
+/// The rename is on the disk too when this returns.
+fn put_in_place(temporary: &Path, path: &Path) -> io::Result<()> {
+    fs::rename(temporary, path)?;
+    path.parent().map_or(Ok(()), sync_folder)
 }

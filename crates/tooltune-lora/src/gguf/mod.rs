@@ -88,9 +88,9 @@ impl AdapterWeights {
         }
         // Weights that the config does not speak of must not be left out silently.
         let others = self
-            .magnitudes
+            .vectors
             .keys()
-            .map(|path| format!("{path}.lora_magnitude_vector"))
+            .cloned()
             .chain(self.token_rows.as_ref().map(|_| "trainable_tokens_delta".to_owned()))
             .chain(self.saved_modules.keys().map(|path| format!("{path}.weight")));
         match others.into_iter().next() {
