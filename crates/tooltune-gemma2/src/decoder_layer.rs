@@ -48,17 +48,16 @@ impl<P: Projection> Gemma2DecoderLayer<P> {
         let (queries, keys) = (config.q_features(), config.kv_features());
         let (attention, mlp) = (&self.self_attn, &self.mlp);
         let norms = 4 * hidden;
-        // Rotated queries and keys, values, and two statistics for each head; then gate and up.
+        // Rotated queries and keys, values, and two statistics for each head.
         let attended = queries + 2 * keys + 2 * config.num_attention_heads;
         let mut out = LayerActivations {
-            kept: norms + attended + 2 * intermediate,
+            kept: norms + attended + mlp.down_proj.geglu_activations(),
             // Gradients of the gated product, of gate and up, and what two paths through a projection add up to.
             working: 4 * intermediate + 4 * hidden,
         };
         out.add_projections(hidden, &[&attention.q_proj, &attention.k_proj, &attention.v_proj]);
         out.add_projections(queries, &[&attention.o_proj]);
         out.add_projections(hidden, &[&mlp.gate_proj, &mlp.up_proj]);
-        out.add_projections(intermediate, &[&mlp.down_proj]);
         out
     }
 }

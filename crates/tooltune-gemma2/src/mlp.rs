@@ -22,6 +22,6 @@ impl<P: Projection> Gemma2Mlp<P> {
         let rows = x.reshape([batch * seq, hidden]);
         let gate = self.gate_proj.project(rows.clone());
         let up = self.up_proj.project(rows);
-        self.down_proj.project(tooltune_kernels::geglu(gate, up)).reshape([batch, seq, hidden])
+        self.down_proj.project_geglu(gate, up).reshape([batch, seq, hidden])
     }
 }

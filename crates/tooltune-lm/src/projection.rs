@@ -3,7 +3,7 @@
 use burn::module::{Module, ModuleDisplay, Param};
 use burn::tensor::{Device, Distribution, Tensor};
 
-use crate::{Embedding, EmbeddingTable};
+use crate::{Embedding, EmbeddingTable, LayerActivations};
 
 /// A learned linear map over the last axis: `[rows, in_features] → [rows, out_features]`.
 ///
@@ -17,6 +17,20 @@ pub trait Projection: Module + ModuleDisplay {
 
     /// `[in_features, out_features]`.
     fn features(&self) -> [usize; 2];
+
+    /// [`project`](Self::project) of `gelu(gate) · up`, both `[rows, in_features]`: the last map of a gated feed-forward network, which may
+    /// do without keeping what lies between for the backward pass.
+    fn project_geglu(&self, gate: Tensor<2>, up: Tensor<2>) -> Tensor<2> {
+        self.project(tooltune_kernels::geglu(gate, up))
+    }
+
+    /// Numbers of `f32` values per token that [`project_geglu`](Self::project_geglu) keeps for the backward pass.
+    fn geglu_activations(&self) -> usize {
+        let [inputs, _] = self.features();
+        let mut between = LayerActivations::default();
+        between.add_projections(inputs, &[self]);
+        2 * inputs + between.kept
+    }
 
     /// [`project`](Self::project) on `[batch, seq, in_features]`.
     ///

@@ -51,6 +51,22 @@ pub(crate) trait Behaviour {
         base.project(x.clone()) + adapter.update(adapter.lora_dropout.forward(x))
     }
 
+    /// [`project`](Self::project) of `gelu(gate) · up`, both `[rows, in_features]`.
+    fn project_geglu(
+        &self,
+        base: &Linear,
+        adapter: &LoraAdapter,
+        gate: Tensor<2>,
+        up: Tensor<2>,
+    ) -> Tensor<2> {
+        self.project(base, adapter, tooltune_kernels::geglu(gate, up))
+    }
+
+    /// Values per token that [`project_geglu`](Self::project_geglu) keeps for the backward pass: gate, up, and what lies between.
+    fn geglu_activations(&self, base: &Linear) -> usize {
+        3 * base.features()[0]
+    }
+
     /// The weight that computes the same as `weight` with the adapter.
     fn merge(&self, weight: &Tensor<2>, adapter: &LoraAdapter) -> (Tensor<2>, Rounding) {
         merge_rows(weight, |rows, start, count| rows + adapter.delta_rows(start, count))

@@ -1,9 +1,9 @@
 //! Plain LoRA (Hu et al., 2021): the pair, and nothing else.
 
 use burn::module::Module;
-use burn::tensor::Tensor;
-use tooltune_kernels::lora_linear;
-use tooltune_lm::Linear;
+use burn::tensor::{DType, Tensor};
+use tooltune_kernels::{geglu_lora_linear, lora_linear};
+use tooltune_lm::{Linear, Projection};
 
 use crate::LoraAdapter;
 use crate::kind::{Behaviour, Kind, KindChoice};
@@ -27,5 +27,23 @@ impl Behaviour for Lora {
     fn project(&self, base: &Linear, adapter: &LoraAdapter, x: Tensor<2>) -> Tensor<2> {
         let (weight, dropout) = (base.weight.val(), adapter.dropout_of(&x));
         lora_linear(x, weight, adapter.lora_a.val(), adapter.lora_b.val(), adapter.scaling, dropout)
+    }
+
+    fn project_geglu(
+        &self,
+        base: &Linear,
+        adapter: &LoraAdapter,
+        gate: Tensor<2>,
+        up: Tensor<2>,
+    ) -> Tensor<2> {
+        let (weight, dropout) = (base.weight.val(), adapter.dropout_of(&gate));
+        let (a, b) = (adapter.lora_a.val(), adapter.lora_b.val());
+        geglu_lora_linear(gate, up, weight, a, b, adapter.scaling, dropout)
+    }
+
+    fn geglu_activations(&self, base: &Linear) -> usize {
+        let [inputs, _] = base.features();
+        // In bf16 both take as much as one in f32.
+        if base.weight.val().dtype() == DType::BF16 { inputs } else { 2 * inputs }
     }
 }

@@ -139,6 +139,20 @@ impl Projection for LoraLinear {
         }
     }
 
+    fn project_geglu(&self, gate: Tensor<2>, up: Tensor<2>) -> Tensor<2> {
+        match &self.adapter {
+            None => self.base.project_geglu(gate, up),
+            Some(adapter) => adapter.kind.behaviour().project_geglu(&self.base, adapter, gate, up),
+        }
+    }
+
+    fn geglu_activations(&self) -> usize {
+        match &self.adapter {
+            None => self.base.geglu_activations(),
+            Some(adapter) => adapter.kind.behaviour().geglu_activations(&self.base),
+        }
+    }
+
     fn features(&self) -> [usize; 2] {
         self.base.features()
     }
