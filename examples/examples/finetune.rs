@@ -358,7 +358,7 @@ const EMBEDDED_SAMPLES: usize = 8_000;
 const COURSE_ROW_TOKENS: usize = 1500;
 /// What a run with its preset must say.
 const COURSE_NOTE: &str = "preset course, as published; known to be wrong in it: two BOS, the role `human`, loss on every token, calls as Python \
-     literals, the tag <tool_reponse>, new rows that start alike, and two adapters on the one tied matrix of embedding and head, with which \
+     literals, the tag <tool_reponse>, and two adapters on the one tied matrix of embedding and head, with which \
      little loads. See docs/course.md; the preset fixed has none of it.";
 
 /// A checkpoint and a file.

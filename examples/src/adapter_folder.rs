@@ -1,5 +1,6 @@
 //! The folder that `finetune` writes an adapter to, and who will load it.
 
+use std::collections::HashSet;
 use std::error::Error;
 use std::fs;
 use std::io::ErrorKind;
@@ -71,7 +72,7 @@ impl AdapterFolder {
     /// With the first consumer that would not, and why.
     pub fn consumers(&self) -> Result<Vec<String>, Box<dyn Error>> {
         if self.portable {
-            self.lora.check_portable(self.vocab).map_err(|error| format!("--portable: {error}"))?;
+            self.lora.check_portable(self.vocab)?;
             return Ok(Consumer::ALL.iter().map(|consumer| format!("{consumer}: loads it")).collect());
         }
         let said = |rule: &Rule| {
@@ -83,7 +84,10 @@ impl AdapterFolder {
             format!("{effect}: {}", rule.reason)
         };
         let line = |(consumer, rules): (Consumer, Vec<Rule>)| {
-            let said: Vec<String> = rules.iter().map(said).collect();
+            let mut said: Vec<String> = rules.iter().map(said).collect();
+            // Two features may be left out for one reason.
+            let mut seen = HashSet::new();
+            said.retain(|reason| seen.insert(reason.clone()));
             format!("{consumer}: {}", if said.is_empty() { "loads it".to_owned() } else { said.join("; ") })
         };
         Ok(self.lora.portability(self.vocab).into_iter().map(line).collect())

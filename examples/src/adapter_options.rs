@@ -14,7 +14,6 @@ use crate::tool_tokens::ToolTokens;
 
 /// What is trained, and how it is stored.
 #[derive(Args, Clone, Debug, Default)]
-#[command(next_help_heading = "Adapter")]
 pub struct AdapterOptions {
     /// Rank of the adapter.
     #[arg(long)]

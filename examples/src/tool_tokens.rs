@@ -127,7 +127,8 @@ impl ToolVocabulary {
         rows.retain(|row| row.id as usize >= vocab);
         let (renamed, added) = (self.rows.len() - rows.len(), rows.len());
         eprintln!(
-            "tool tags as single tokens: {} in rows of the base, {added} added to its {vocab}",
+            "{} tool tags are single tokens: {} in rows that the base has, {added} in rows added to its {vocab}",
+            self.tags.len(),
             self.tags.len() - added
         );
         if renamed > 0 && trains_vocabulary(lora) {
