@@ -207,6 +207,15 @@ fn reserved_tokens_become_tags_and_no_size_changes() {
     let text: Vec<u32> = (20..40).chain(ids).collect();
     let merged = merged_is_the_same(&base, &adapter, &out.join("merged"), &dialect, &text);
     assert!(merged.config.tie_word_embeddings);
+
+    // The embedding has more rows than the tokenizer has tokens: new tokens take those, and nothing grows.
+    assert!(reserve.vocab_size() + tags.len() <= merged.config.vocab_size, "rows to spare");
+    run("finetune", &[&arguments[..], &["--tool-tokens", "added", "--max-length", "600"]].concat());
+    let spare = loads(&base, &adapter, &dialect);
+    assert_eq!(spare.model.config.vocab_size, merged.config.vocab_size);
+    let first = spare.tokenizer.control_id(&tags[0]).expect("a token");
+    assert_eq!(first as usize, reserve.vocab_size());
+    assert_eq!(features(&adapter, "PEFT"), [""; 0]);
 }
 
 #[test]
@@ -256,7 +265,14 @@ fn the_course_trains_as_published_and_its_merge_is_right() {
     assert_eq!(features(&adapter, "PEFT"), ["AddedTokens"]);
     assert_eq!(features(&adapter, "vLLM"), ["Embedding", "Head", "AddedTokens"]);
 
-    // Without its rows, or on another base, the adapter is refused.
+    // Trained rows alone would not reach a head of its own.
+    let untied = out.join("merged");
+    let arguments = ["--model", utf8(&untied), "--data", &data, "--tool-tokens", "added", "--quick"];
+    let output = example("finetune", &[&arguments[..], &["--out", utf8(&folder.path().join("no"))]].concat());
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("not tied"));
+
+    // Without its rows the adapter is refused.
     fs::remove_file(adapter.join("added_rows.safetensors")).expect("was there");
     let device = Device::flex();
     assert!(Pretrained::load_adapted(&base, Some(&adapter), &dialect, DType::F32, &device).is_err());
