@@ -18,7 +18,7 @@ use crate::dialect::{Dialect, Preset};
 pub enum ToolTokens {
     /// The tokenizer stays as it is: tags are single tokens where it has them, and ordinary text where not.
     Plain,
-    /// Tokens that the vocabulary holds in reserve (Gemma's <unused0> to <unused98>) are renamed: no size changes.
+    /// Tokens that the vocabulary holds in reserve (Gemma's `<unused0>` to `<unused98>`) are renamed: no size changes.
     Reserved,
     /// New tokens after the last one: the vocabulary grows.
     Added,
