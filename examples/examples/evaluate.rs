@@ -95,10 +95,8 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         }
     };
     let device = args.compute.device.open()?;
-    let mut pretrained = Pretrained::load(&folder, &dialect, args.compute.dtype.into(), &device)?;
-    if let Some(adapter) = &args.adapter {
-        pretrained = pretrained.with_adapter(adapter, &device)?;
-    }
+    let (adapter, dtype) = (args.adapter.as_deref(), args.compute.dtype.into());
+    let pretrained = Pretrained::load_adapted(&folder, adapter, &dialect, dtype, &device)?;
     let mut asked: Vec<Question> = Vec::new();
     for (group, conversations) in &sets {
         let tokenizer = &pretrained.tokenizer;

@@ -20,15 +20,14 @@ use clap::Parser;
 use tooltune::chat::Conversation;
 use tooltune::eval::Record;
 use tooltune::gemma2::Gemma2;
-use tooltune::lora::{
-    AdapterWeights, Effect, LoraConfig, LoraLinear, ParameterCount, attach, trainable_parameters,
-};
+use tooltune::lora::{LoraConfig, LoraLinear, ParameterCount, learns_at_once, trainable_parameters};
 use tooltune::sft::trainer::select_trainable;
 use tooltune::sft::{
-    BatchSize, ExecutionConfig, GradientGuard, MetricsFile, OptimizerConfig, ScheduleConfig, SchedulerType,
-    TrainerCallback, TrainingConfig, train,
+    BatchSize, ExecutionConfig, GradientGuard, MaskedCrossEntropy, MetricsFile, OptimizerConfig,
+    ScheduleConfig, SchedulerType, TrainerCallback, TrainingConfig, train_with,
 };
-use tooltune_examples::backend::{Checkpointing, Compute, WeightDtype};
+use tooltune_examples::adapter_options::{AdapterOptions, preset_config};
+use tooltune_examples::backend::{Checkpointing, Compute};
 use tooltune_examples::cli::exit_code;
 use tooltune_examples::dialect::{Choice, Dialect, Preset, Schema, encode_all};
 use tooltune_examples::generation_eval::{EvaluateByGeneration, split_evenly};
@@ -40,6 +39,7 @@ use tooltune_examples::results::{write, write_results};
 use tooltune_examples::rules::{Judged, Rules};
 use tooltune_examples::scoring::{Question, ScoringConfig, answer, answerable, questions};
 use tooltune_examples::synthetic::{CallingData, Split};
+use tooltune_examples::trained_base::TrainedBase;
 
 /// Fine-tune Gemma-2 for function calling with LoRA, and evaluate it before and after.
 ///
@@ -63,7 +63,8 @@ struct Args {
     /// Where to write.
     #[arg(long, default_value = "out")]
     out: PathBuf,
-    /// `fixed`: Gemma's roles, JSON calls, loss on what the model writes. `course`: bug-compatible with the agents course.
+    /// `fixed`: Gemma's roles, JSON calls, loss on what the model writes. `course`: the agents course's own text, loss, adapter, tokens and
+    /// packing, known mistakes included; options override what it sets.
     #[arg(long, value_enum, default_value = "fixed")]
     preset: Preset,
     /// How tools are written in prompts: `full` or, for the project's own base, `compact`.
@@ -86,7 +87,7 @@ struct Args {
     /// Micro-batches in a step.
     #[arg(long)]
     accumulation: Option<usize>,
-    /// Longer samples, in tokens, are dropped and counted; by default the model's own limit, at most 2048.
+    /// Longer samples, in tokens, are dropped and counted; by default the model's own limit, at most 2048, with --preset course 1500.
     #[arg(long)]
     max_length: Option<usize>,
     /// Whether layers are computed again in the backward pass, which takes a third longer, instead of keeping their activations: `auto` does
@@ -94,21 +95,11 @@ struct Args {
     #[arg(long, value_enum, default_value = "auto")]
     gradient_checkpointing: Checkpointing,
     /// Lays samples end to end in rows of up to --max-length tokens, isolated from one another, instead of padding them; the size of a
-    /// micro-batch then counts rows.
-    #[arg(long)]
-    packing: bool,
-    /// Rank of the adapter.
-    #[arg(long)]
-    rank: Option<usize>,
-    /// Scale of the adapter: its output is multiplied by alpha / rank.
-    #[arg(long)]
-    alpha: Option<f64>,
-    /// Dropout on the input of the adapter.
-    #[arg(long)]
-    dropout: Option<f64>,
-    /// The dtype of the adapter's file; in bf16 it is half the size.
-    #[arg(long, value_enum, default_value = "f32")]
-    adapter_dtype: WeightDtype,
+    /// micro-batch then counts rows. With --preset course this is the default: --packing=false switches it off.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    packing: Option<bool>,
+    #[command(flatten)]
+    adapter: AdapterOptions,
     /// Seed of the adapter's start, the shuffle, dropout and the generated data.
     #[arg(long, default_value_t = 42)]
     seed: u64,
@@ -160,32 +151,27 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     };
     let device = args.compute.device.open()?;
     let start = Instant::now();
-    let Pretrained { model, tokenizer } =
-        Pretrained::load(&job.base, &job.dialect, args.compute.dtype.into(), &device.clone().autodiff())?;
+    let base = Pretrained::load(&job.base, &job.dialect, args.compute.dtype.into(), &device.autodiff())?;
+    let base = TrainedBase::new(base, &job.base, &job.dialect, &args.adapter, &job.lora, args.seed)?;
+    let (tokenizer, writer) = (&base.tokenizer, &base.writer);
     // Rotary positions go on past what the model was made for; but only when asked to.
-    let longest =
-        args.max_length.unwrap_or_else(|| job.training.max_length.min(model.config.max_position_embeddings));
+    let longest = args
+        .max_length
+        .unwrap_or_else(|| job.training.max_length.min(base.model.config.max_position_embeddings));
     let training = TrainingConfig { max_length: longest, ..job.training.clone() };
     training.validate()?;
-    let samples = encode_all(&job.dialect, &job.train, &tokenizer)?;
-    select_trainable(&samples, &training, model.config.vocab_size)?;
+    let samples = encode_all(&job.dialect, &job.train, tokenizer)?;
+    select_trainable(&samples, &training, writer.vocab.trained)?;
     let mut asked: Vec<Question> = Vec::new();
     let mut held_out_samples = Vec::new();
     for (group, conversations) in &job.held_out {
-        asked.extend(questions(
-            group,
-            conversations,
-            job.eval_limit,
-            args.answers,
-            &job.dialect,
-            &tokenizer,
-        )?);
-        held_out_samples.extend(encode_all(&job.dialect, conversations, &tokenizer)?);
+        let limit = job.eval_limit;
+        asked.extend(questions(group, conversations, limit, args.answers, &job.dialect, tokenizer)?);
+        held_out_samples.extend(encode_all(&job.dialect, conversations, tokenizer)?);
     }
     let asked = answerable(asked, training.max_length);
     let (watched, asked) = watched(args, asked)?;
-    let adapted = attach(model, &job.lora, args.seed)?;
-    let vocab_size = adapted.config.vocab_size;
+    let adapted = base.model;
     eprintln!(
         "{}: LoRA r={}, alpha={}: {}",
         job.base.display(),
@@ -194,32 +180,24 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         ParameterCount::of(&adapted)
     );
     eprintln!("who will load the adapter:");
-    for (consumer, rules) in job.lora.portability(vocab_size) {
-        let effect = |effect| match effect {
-            Effect::Needs => "needs something first",
-            Effect::Refuses => "refuses it",
-            Effect::Misreads => "misreads it",
-        };
-        let said: Vec<String> =
-            rules.iter().map(|rule| format!("{}: {}", effect(rule.effect), rule.reason)).collect();
-        eprintln!("  {consumer}: {}", if said.is_empty() { "loads it".to_owned() } else { said.join("; ") });
+    for line in writer.consumers()? {
+        eprintln!("  {line}");
     }
 
     // Nothing is written before everything that was given has been read and understood.
     fs::create_dir_all(&args.out).map_err(|e| format!("{}: {e}", args.out.display()))?;
-    let before = evaluate("before", &adapted, &tokenizer, &job, &asked)?;
+    let before = evaluate("before", &adapted, tokenizer, &job, &asked)?;
     let (mut progress, mut history) = (Progress::new(), History::default());
     let mut metrics = MetricsFile::create(args.out.join("metrics.jsonl"))?;
-    let mut guard =
-        GradientGuard::new(trainable_parameters(&adapted), |name| name.ends_with("lora_B.weight"));
-    let mut rescue = Rescue::new(&args.out, &job.lora);
+    let mut guard = GradientGuard::new(trainable_parameters(&adapted), learns_at_once);
+    let mut rescue = Rescue::new(&args.out, writer);
     let mut generation = match args.eval_steps {
         Some(every) => Some(EvaluateByGeneration::new(
             every as usize,
             watched,
             job.scoring,
-            (&tokenizer, &job.dialect),
-            &job.lora,
+            tokenizer,
+            writer,
             &args.out,
             progress.printer(),
         )?),
@@ -230,7 +208,11 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     if let Some(generation) = &mut generation {
         callbacks.push(generation);
     }
-    let (last, summary) = train(adapted, &samples, &held_out_samples, &training, &mut callbacks)?;
+    let factors = args.adapter.lora_plus().map(|plus| plus.learning_rate_factors(&adapted));
+    let optimizer = training.optimizer.build_with_factors(&factors.unwrap_or_default());
+    let loss = MaskedCrossEntropy::default();
+    let (last, summary) =
+        train_with(adapted, &samples, &held_out_samples, &training, &loss, optimizer, &mut callbacks)?;
     let best = generation.and_then(EvaluateByGeneration::into_best);
     let (adapted, chosen) = match best {
         Some(best) if args.keep_best => {
@@ -240,12 +222,9 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         }
         _ => (last, String::new()),
     };
-    let after = evaluate("after", &adapted, &tokenizer, &job, &asked)?;
+    let after = evaluate("after", &adapted, tokenizer, &job, &asked)?;
 
-    let adapter = AdapterWeights::of(&adapted, &job.lora);
-    adapter.save_as(args.out.join("adapter"), args.adapter_dtype.into())?;
-    adapter.write_export_report(args.out.join("adapter"), vocab_size)?;
-    job.dialect.save(&args.out.join("adapter"))?;
+    writer.write(&adapted, &args.out.join("adapter"))?;
     loss_curve(&args.out.join("loss.svg"), &history.0)?;
     let mut report = format!(
         "# Fine-tuning of {}\n\n{} steps over {} samples, {} tokens, {:.0} s in all. Training loss {:.4}{}.{chosen}\n\n",
@@ -366,7 +345,7 @@ fn embedded_job(args: &Args) -> Result<Job, Box<dyn Error>> {
         train: data.conversations(Split::Train, train),
         held_out: Split::HELD_OUT.map(set).to_vec(),
         training: with_overrides(training, args),
-        lora: lora(args, 0.0, "embedded base"),
+        lora: lora(args, 0.0, "embedded base")?,
         eval_limit: args.eval_limit.unwrap_or(held_out),
         scoring: ScoringConfig { max_new_tokens: args.max_new_tokens, ..ScoringConfig::default() },
     })
@@ -375,8 +354,19 @@ fn embedded_job(args: &Args) -> Result<Job, Box<dyn Error>> {
 /// Generated conversations to train on: one epoch takes about two minutes on two cores.
 const EMBEDDED_SAMPLES: usize = 8_000;
 
+/// Rows that the course packs its samples into.
+const COURSE_ROW_TOKENS: usize = 1500;
+/// What a run with its preset must say.
+const COURSE_NOTE: &str = "preset course, as published; known to be wrong in it: two BOS, the role `human`, loss on every token, calls as Python \
+     literals, the tag <tool_reponse>, and two adapters on the one tied matrix of embedding and head, with which \
+     little loads. See docs/course.md; the preset fixed has none of it.";
+
 /// A checkpoint and a file.
 fn real_job(args: &Args, model: &Path, data: &Path) -> Result<Job, Box<dyn Error>> {
+    let course = args.preset == Preset::Course;
+    if course {
+        eprintln!("{COURSE_NOTE}");
+    }
     let dialect = Dialect::new(Choice { preset: args.preset, schema: args.schema.unwrap_or_default() });
     let all = dialect.read(data)?;
     let (train, held_out) = match &args.eval_data {
@@ -389,8 +379,14 @@ fn real_job(args: &Args, model: &Path, data: &Path) -> Result<Job, Box<dyn Error
             (train, held_out)
         }
     };
-    let training =
-        TrainingConfig { seed: args.seed, max_steps: args.quick.then_some(3), ..TrainingConfig::default() };
+    let default = TrainingConfig::default();
+    let training = TrainingConfig {
+        seed: args.seed,
+        max_steps: args.quick.then_some(3),
+        max_length: if course { COURSE_ROW_TOKENS } else { default.max_length },
+        execution: ExecutionConfig { packing: course, ..default.execution },
+        ..default
+    };
     let limit = args.eval_limit.unwrap_or(if args.quick { 2 } else { 200 });
     Ok(Job {
         base: model.to_owned(),
@@ -398,7 +394,7 @@ fn real_job(args: &Args, model: &Path, data: &Path) -> Result<Job, Box<dyn Error
         train,
         held_out: if held_out.is_empty() { Vec::new() } else { vec![("held_out".to_owned(), held_out)] },
         training: with_overrides(training, args),
-        lora: lora(args, 0.05, &model.display().to_string()),
+        lora: lora(args, 0.05, &model.display().to_string())?,
         eval_limit: limit,
         scoring: ScoringConfig { max_new_tokens: args.max_new_tokens, batch_size: 8, threads: 1 },
     })
@@ -416,20 +412,17 @@ fn with_overrides(config: TrainingConfig, args: &Args) -> TrainingConfig {
         max_length: args.max_length.unwrap_or(config.max_length),
         execution: ExecutionConfig {
             gradient_checkpointing: args.gradient_checkpointing.into(),
-            packing: args.packing,
+            packing: args.packing.unwrap_or(config.execution.packing),
             ..config.execution
         },
         ..config
     }
 }
 
-fn lora(args: &Args, dropout: f64, base: &str) -> LoraConfig {
-    let default = LoraConfig::default();
-    LoraConfig {
-        r: args.rank.unwrap_or(default.r),
-        lora_alpha: args.alpha.unwrap_or(default.lora_alpha),
-        lora_dropout: args.dropout.unwrap_or(dropout),
+fn lora(args: &Args, dropout: f64, base: &str) -> Result<LoraConfig, Box<dyn Error>> {
+    args.adapter.config(LoraConfig {
+        lora_dropout: dropout,
         base_model_name_or_path: Some(base.to_owned()),
-        ..default
-    }
+        ..preset_config(args.preset)
+    })
 }

@@ -65,11 +65,9 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     }
     let conversation = conversation(args)?;
     let device = args.compute.device.open()?;
-    let mut pretrained = Pretrained::load(&folder, &dialect, args.compute.dtype.into(), &device)?;
-    if let Some(adapter) = &args.adapter {
-        pretrained = pretrained.with_adapter(adapter, &device)?;
-    }
-    let Pretrained { model, tokenizer } = pretrained;
+    let (adapter, dtype) = (args.adapter.as_deref(), args.compute.dtype.into());
+    let Pretrained { model, tokenizer } =
+        Pretrained::load_adapted(&folder, adapter, &dialect, dtype, &device)?;
     let prompt = dialect.prompt(&conversation, &tokenizer)?;
     let config = GenerationConfig {
         max_new_tokens: args.max_new_tokens,

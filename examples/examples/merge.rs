@@ -9,10 +9,11 @@ use std::process::ExitCode;
 
 use burn::tensor::{DType, Device};
 use clap::Parser;
-use tooltune::gemma2::Gemma2;
-use tooltune::lora::{AdapterWeights, InitialRow, add_tokens, merge};
+use tooltune::gemma2::Gemma2Config;
+use tooltune::lora::merge;
 use tooltune_examples::backend::WeightDtype;
 use tooltune_examples::cli::exit_code;
+use tooltune_examples::input::load_adapter;
 use tooltune_examples::merged_folder::MergedFolder;
 use tooltune_examples::size::parse_size;
 
@@ -49,13 +50,13 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         return Err(format!("{}: there is something in it: give another folder", args.out.display()).into());
     }
     let device = Device::flex();
-    let adapter = AdapterWeights::load(&args.adapter, &device)?;
-    for field in &adapter.warnings {
-        eprintln!("{}: {field} of adapter_config.json is not known and not used", args.adapter.display());
-    }
     // In f32 whatever is written: the sum is rounded once.
-    let base = Gemma2::from_pretrained(&args.model, DType::F32, &device)?;
-    let base = enlarged(base, &adapter)?;
+    let (adapter, base) = load_adapter(&args.model, &args.adapter, DType::F32, &device)?;
+    let published = Gemma2Config::from_file(args.model.join("config.json"))?.vocab_size;
+    let vocab = base.config.vocab_size;
+    if vocab > published {
+        println!("the vocabulary grows from {published} to {vocab} tokens");
+    }
     let merged = merge(adapter.attach(base)?);
     let folder = MergedFolder { model: &merged.model, base: &args.model, adapter: &args.adapter };
     let written = folder.write(&args.out, args.dtype.into(), args.max_shard_size)?;
@@ -78,25 +79,4 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         println!("generation stops at {}", stops.join(" and "));
     }
     Ok(())
-}
-
-/// The base with room for tokens that the adapter has added: all of their rows are in the adapter.
-fn enlarged(base: Gemma2, adapter: &AdapterWeights) -> Result<Gemma2, Box<dyn Error>> {
-    let vocab = base.config.vocab_size;
-    let mut added: Vec<u32> = adapter.config.trainable_token_indices.clone();
-    added.retain(|id| *id as usize >= vocab);
-    if added.is_empty() {
-        return Ok(base);
-    }
-    if !base.config.tie_word_embeddings {
-        return Err(
-            "the adapter adds tokens, but has no rows for the head, which is not tied to the embedding"
-                .into(),
-        );
-    }
-    // What the rows start from does not matter: the adapter replaces them.
-    let row = |id: u32| InitialRow { id, from_ids: vec![0] };
-    let rows: Vec<_> = added.into_iter().map(row).collect();
-    println!("the vocabulary grows from {vocab} to {} tokens", vocab + rows.len());
-    Ok(add_tokens(base, &rows, 0)?)
 }

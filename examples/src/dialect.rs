@@ -124,6 +124,11 @@ impl Dialect {
         Ok(Self::new(choice))
     }
 
+    /// Has a dialect been written to this folder?
+    pub fn is_beside(folder: &Path) -> bool {
+        folder.join(FILE).exists()
+    }
+
     /// What it was made from.
     pub fn choice(&self) -> Choice {
         self.choice

@@ -11,10 +11,10 @@ use serde::Serialize;
 use tooltune::chat::HfTokenizer;
 use tooltune::eval::{GroupScores, Record};
 use tooltune::gemma2::Gemma2;
-use tooltune::lora::{AdapterWeights, LoraConfig, LoraLinear};
+use tooltune::lora::LoraLinear;
 use tooltune::sft::{Control, Error, RunStart, StepReport, TrainerCallback};
 
-use crate::dialect::Dialect;
+use crate::adapter_folder::AdapterFolder;
 use crate::progress::Printer;
 use crate::rules::Rules;
 use crate::scoring::{Question, ScoringConfig, answer};
@@ -30,8 +30,7 @@ pub struct EvaluateByGeneration<'a> {
     questions: Vec<Question>,
     scoring: ScoringConfig,
     tokenizer: &'a HfTokenizer,
-    dialect: &'a Dialect,
-    lora: &'a LoraConfig,
+    writer: &'a AdapterFolder,
     out: PathBuf,
     log: PathBuf,
     file: File,
@@ -70,8 +69,8 @@ impl<'a> EvaluateByGeneration<'a> {
         every: usize,
         questions: Vec<Question>,
         scoring: ScoringConfig,
-        (tokenizer, dialect): (&'a HfTokenizer, &'a Dialect),
-        lora: &'a LoraConfig,
+        tokenizer: &'a HfTokenizer,
+        writer: &'a AdapterFolder,
         out: &Path,
         printer: Printer,
     ) -> Result<Self, Box<dyn StdError>> {
@@ -83,20 +82,7 @@ impl<'a> EvaluateByGeneration<'a> {
         let (out, best) = (out.join("adapter-best"), None);
         let every = every.max(1);
         let total_steps = 0;
-        Ok(Self {
-            every,
-            total_steps,
-            questions,
-            scoring,
-            tokenizer,
-            dialect,
-            lora,
-            out,
-            log,
-            file,
-            printer,
-            best,
-        })
+        Ok(Self { every, total_steps, questions, scoring, tokenizer, writer, out, log, file, printer, best })
     }
 
     /// The best step, once there was an evaluation.
@@ -106,7 +92,8 @@ impl<'a> EvaluateByGeneration<'a> {
 
     fn evaluate(&mut self, step: usize, model: &Gemma2<LoraLinear>) -> Result<(), Box<dyn StdError>> {
         let start = Instant::now();
-        let records = answer(&model.valid(), self.tokenizer, self.dialect, &self.questions, self.scoring)?;
+        let dialect = &self.writer.dialect;
+        let records = answer(&model.valid(), self.tokenizer, dialect, &self.questions, self.scoring)?;
         let card = Rules::default().judge(&records).card;
         let (right, of) = (records.iter().filter(|record| Record::is_right(record)).count(), records.len());
         let best = self.best.as_ref().is_none_or(|best| right > best.right);
@@ -118,8 +105,7 @@ impl<'a> EvaluateByGeneration<'a> {
         self.printer
             .line(&format!("step {step}: {right} of {of} held-out prompts right{mark} ({seconds:.0} s)"));
         if best {
-            AdapterWeights::of(model, self.lora).save(&self.out)?;
-            self.dialect.save(&self.out)?;
+            self.writer.write(model, &self.out)?;
             self.best = Some(Best { step, right, of, model: model.clone() });
         }
         Ok(())

@@ -7,7 +7,9 @@ use tooltune::chat::HfTokenizer;
 use tooltune::gemma2::Gemma2;
 use tooltune::lora::{AdapterWeights, merge};
 
+use crate::added_rows::enlarged;
 use crate::dialect::{Choice, Dialect, Preset, Schema};
+use crate::merged_folder::TOKENIZER;
 
 /// The folder of the base that comes with the project.
 pub fn embedded_base() -> PathBuf {
@@ -60,21 +62,63 @@ impl Pretrained {
         dtype: DType,
         device: &Device,
     ) -> Result<Self, Box<dyn std::error::Error>> {
-        let tokenizer = HfTokenizer::from_file(folder.join("tokenizer.json"))?;
         let config = tooltune::gemma2::Gemma2Config::from_file(folder.join("config.json"))?;
-        tokenizer
-            .validate_for(config.vocab_size, dialect.template.required_controls())
-            .map_err(|error| format!("{}: {error}", folder.join("tokenizer.json").display()))?;
+        let tokenizer = read_tokenizer(folder, config.vocab_size, dialect)?;
         let model = Gemma2::from_pretrained(folder, dtype, device)?;
         Ok(Self { model, tokenizer })
     }
 
-    /// Merges an adapter into the model.
+    /// Loads a base and merges an adapter into it, if there is one. What belongs to the adapter comes from its folder: the tokenizer, where one
+    /// lies there, and the rows of tokens that the base does not have.
     ///
     /// # Errors
-    /// When it cannot be read or does not fit.
-    pub fn with_adapter(self, folder: &Path, device: &Device) -> Result<Self, Box<dyn std::error::Error>> {
-        let adapter = AdapterWeights::load(folder, device)?;
-        Ok(Self { model: merge(adapter.attach(self.model)?).model, tokenizer: self.tokenizer })
+    /// As [`load`](Self::load), and when the adapter cannot be read or does not fit.
+    pub fn load_adapted(
+        folder: &Path,
+        adapter: Option<&Path>,
+        dialect: &Dialect,
+        dtype: DType,
+        device: &Device,
+    ) -> Result<Self, Box<dyn std::error::Error>> {
+        let Some(beside) = adapter else {
+            return Self::load(folder, dialect, dtype, device);
+        };
+        let (adapter, base) = load_adapter(folder, beside, dtype, device)?;
+        let owner = if beside.join(TOKENIZER).exists() { beside } else { folder };
+        let tokenizer = read_tokenizer(owner, base.config.vocab_size, dialect)?;
+        Ok(Self { model: merge(adapter.attach(base)?).model, tokenizer })
     }
+}
+
+/// An adapter, and its base with room for the tokens that it adds; says on standard error what of its config is not used.
+///
+/// # Errors
+/// When one cannot be read, or does not fit the other.
+pub fn load_adapter(
+    base: &Path,
+    adapter: &Path,
+    dtype: DType,
+    device: &Device,
+) -> Result<(AdapterWeights, Gemma2), Box<dyn std::error::Error>> {
+    let weights = AdapterWeights::load(adapter, device)?;
+    for field in &weights.warnings {
+        eprintln!("{}: {field} of adapter_config.json is not known and not used", adapter.display());
+    }
+    let base = Gemma2::from_pretrained(base, dtype, device)?;
+    let base = enlarged(base, &weights, adapter)?;
+    Ok((weights, base))
+}
+
+/// The tokenizer of a folder, which must fit the model and the dialect.
+fn read_tokenizer(
+    folder: &Path,
+    vocab_size: usize,
+    dialect: &Dialect,
+) -> Result<HfTokenizer, Box<dyn std::error::Error>> {
+    let path = folder.join(TOKENIZER);
+    let tokenizer = HfTokenizer::from_file(&path)?;
+    tokenizer
+        .validate_for(vocab_size, dialect.template.required_controls())
+        .map_err(|error| format!("{}: {error}", path.display()))?;
+    Ok(tokenizer)
 }

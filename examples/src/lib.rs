@@ -1,6 +1,9 @@
 //! What the examples share: the embedded task, dialects, scoring, progress, plots.
 #![recursion_limit = "256"]
 
+pub mod adapter_folder;
+pub mod adapter_options;
+pub mod added_rows;
 pub mod backend;
 pub mod case;
 pub mod cli;
@@ -19,3 +22,5 @@ pub mod sample;
 pub mod scoring;
 pub mod size;
 pub mod synthetic;
+pub mod tool_tokens;
+pub mod trained_base;

@@ -13,11 +13,11 @@ use tooltune::lm::write_text;
 
 /// Tokens that end a turn or a text.
 const STOPS: [&str; 2] = ["<eos>", "<end_of_turn>"];
-const TOKENIZER: &str = "tokenizer.json";
+pub(crate) const TOKENIZER: &str = "tokenizer.json";
 const SENTENCEPIECE: &str = "tokenizer.model";
 const GENERATION: &str = "generation_config.json";
 /// What belongs to a `tokenizer.json` and comes from the same folder.
-const BESIDE: [&str; 5] = [
+pub(crate) const BESIDE: [&str; 5] = [
     "tokenizer_config.json",
     "special_tokens_map.json",
     "added_tokens.json",

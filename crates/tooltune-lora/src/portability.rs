@@ -164,9 +164,25 @@ impl fmt::Display for Consumer {
     }
 }
 
+/// How many rows the embedding has: as others have the base, and as it was trained. A plain number is both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VocabSize {
+    /// Of the base as published: what the consumer loads.
+    pub base: usize,
+    /// In training, with the tokens that were added.
+    pub trained: usize,
+}
+
+impl From<usize> for VocabSize {
+    fn from(size: usize) -> Self {
+        Self { base: size, trained: size }
+    }
+}
+
 impl LoraConfig {
-    /// What adapters made with this config have beyond uniform pairs on projections. `vocab_size` is that of the base as published.
-    pub fn features(&self, vocab_size: usize) -> Vec<Feature> {
+    /// What adapters made with this config have beyond uniform pairs on projections.
+    pub fn features(&self, vocab_size: impl Into<VocabSize>) -> Vec<Feature> {
+        let vocab = vocab_size.into();
         let ranks = self.patterns.rank_pattern.iter().map(|(_, rank)| *rank);
         let alphas =
             || std::iter::once(self.lora_alpha).chain(self.patterns.alpha_pattern.iter().map(|(_, a)| *a));
@@ -191,14 +207,18 @@ impl LoraConfig {
             (Embedding, embed || tied),
             (Head, head || tied),
             (TokenRows, !self.trainable_token_indices.is_empty()),
-            (AddedTokens, self.trainable_token_indices.iter().any(|id| *id as usize >= vocab_size)),
+            (
+                AddedTokens,
+                vocab.trained > vocab.base
+                    || self.trainable_token_indices.iter().any(|id| *id as usize >= vocab.base),
+            ),
             (ModulesToSave, !self.modules_to_save.is_empty()),
         ];
         present.into_iter().filter(|(_, there)| *there).map(|(feature, _)| feature).collect()
     }
 
     /// The rules that speak against a consumer; it loads the adapter as it is meant when there are none.
-    pub fn portability(&self, vocab_size: usize) -> Vec<(Consumer, Vec<Rule>)> {
+    pub fn portability(&self, vocab_size: impl Into<VocabSize>) -> Vec<(Consumer, Vec<Rule>)> {
         let features = self.features(vocab_size);
         let against = |consumer: Consumer| {
             let applies = |rule: &&Rule| rule.consumer == consumer && features.contains(&rule.feature);
@@ -211,7 +231,7 @@ impl LoraConfig {
     ///
     /// # Errors
     /// [`Error::NotPortable`] with the first reason.
-    pub fn check_portable(&self, vocab_size: usize) -> Result<(), Error> {
+    pub fn check_portable(&self, vocab_size: impl Into<VocabSize>) -> Result<(), Error> {
         let folded = [RsLora, RankPattern, AlphaPattern, FractionalAlpha];
         let rules = self.portability(vocab_size).into_iter().flat_map(|(_, rules)| rules);
         match rules.into_iter().find(|rule| !folded.contains(&rule.feature)) {
@@ -222,13 +242,28 @@ impl LoraConfig {
 }
 
 impl AdapterWeights {
+    /// Rows of the embedding that the adapter was trained with, where it adapts or holds the whole of the embedding or the head: only then do
+    /// its tensors tell.
+    pub fn vocab_size(&self) -> Option<usize> {
+        let pairs = self.tensors.iter().filter(|(path, _)| is_vocabulary(path)).map(|(path, (a, b))| {
+            let ([_, inputs], [outputs, _]) = (a.dims(), b.dims());
+            if path == LM_HEAD { outputs } else { inputs }
+        });
+        pairs.chain(self.saved_modules.values().map(|weight| weight.dims()[0])).max()
+    }
+
+    /// For a base that is published with `vocab_size` tokens.
+    fn vocab_sizes(&self, vocab_size: usize) -> VocabSize {
+        VocabSize { base: vocab_size, trained: self.vocab_size().unwrap_or(vocab_size) }
+    }
+
     /// The same adapter in the form that every consumer reads: one rank, one whole alpha, no rsLoRA. Scales move into B, smaller pairs are
-    /// filled up with zeros; what needs neither is left bit for bit.
+    /// filled up with zeros; what needs neither is left bit for bit. `vocab_size` is that of the base as published.
     ///
     /// # Errors
     /// As [`LoraConfig::check_portable`].
     pub fn portable(&self, vocab_size: usize) -> Result<Self, Error> {
-        self.config.check_portable(vocab_size)?;
+        self.config.check_portable(self.vocab_sizes(vocab_size))?;
         let (mut out, old) = (self.clone(), &self.config);
         let r = self.tensors.keys().map(|path| old.rank(path)).max().unwrap_or(old.r);
         let whole = old.lora_alpha.fract() == 0.0 && !old.use_rslora;
@@ -254,7 +289,8 @@ impl AdapterWeights {
         Ok(out)
     }
 
-    /// Writes `export_report.json`: who loads this adapter, and why not.
+    /// Writes `export_report.json`: who loads this adapter, and why not. `vocab_size` is that of the base as published, before tokens were
+    /// added.
     ///
     /// # Errors
     /// [`Error::Lm`] when writing fails.
@@ -270,7 +306,8 @@ impl AdapterWeights {
             let loads = rules.iter().all(|rule| rule.effect == Needs);
             json!({ "consumer": consumer.to_string(), "loads": loads, "reasons": reasons })
         };
-        let consumers: Vec<_> = self.config.portability(vocab_size).into_iter().map(entry).collect();
+        let sizes = self.vocab_sizes(vocab_size);
+        let consumers: Vec<_> = self.config.portability(sizes).into_iter().map(entry).collect();
         let embedding = self.tensors.keys().any(|path| is_vocabulary(path));
         let report = json!({
             "rules_dated": RULES_DATED,
@@ -279,5 +316,39 @@ impl AdapterWeights {
             "adapts_embedding_or_head": embedding,
         });
         Ok(write_text(folder.as_ref().join("export_report.json"), &format!("{report:#}\n"))?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+
+    use super::*;
+
+    fn adapter(target: &str, a: [usize; 2], b: [usize; 2]) -> AdapterWeights {
+        let config = LoraConfig { r: 2, target_modules: vec![target.to_owned()], ..LoraConfig::default() };
+        let mut weights = AdapterWeights::empty(config);
+        let zeros = |shape| Tensor::<2>::zeros(shape, &Device::flex());
+        weights.tensors.insert(target.to_owned(), (zeros(a), zeros(b)));
+        weights
+    }
+
+    #[test]
+    fn a_grown_vocabulary_shows_in_the_tensors() {
+        let grown = 12;
+        for (target, a, b) in [("model.embed_tokens", [2, grown], [4, 2]), (LM_HEAD, [2, 4], [grown, 2])] {
+            let weights = adapter(target, a, b);
+            assert_eq!(weights.vocab_size(), Some(grown), "{target}");
+            for (published, added) in [(grown, false), (grown - 1, true), (grown + 1, false)] {
+                let features = weights.config.features(weights.vocab_sizes(published));
+                assert_eq!(features.contains(&AddedTokens), added, "{target}, {published}");
+            }
+        }
+        let projection = adapter("model.layers.0.mlp.up_proj", [2, 4], [grown, 2]);
+        assert_eq!(projection.vocab_size(), None);
+        projection.config.check_portable(grown).expect("a projection has no vocabulary");
+        let sizes = VocabSize { base: grown, trained: grown + 1 };
+        let error = projection.config.check_portable(sizes).expect_err("tokens were added");
+        assert!(matches!(error, Error::NotPortable { rule: Rule { feature: AddedTokens, .. } }), "{error}");
     }
 }

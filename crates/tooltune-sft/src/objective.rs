@@ -52,7 +52,7 @@ pub struct MaskedCrossEntropy {
 
 impl Default for MaskedCrossEntropy {
     fn default() -> Self {
-        Self { chunk_rows: 256 }
+        Self { chunk_rows: 128 }
     }
 }
 
