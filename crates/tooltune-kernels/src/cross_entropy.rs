@@ -110,6 +110,22 @@ mod tests {
     }
 
     #[test]
+    fn views_are_as_good_as_copies() {
+        let (raw, targets, weights) = case(17, 300, 6.0);
+        let view = Tensor::<2>::from_data(raw.clone().transpose().into_data(), &device()).transpose();
+        let part = Tensor::cat(vec![raw.clone(), raw.clone()], 1).narrow(1, 300, 300);
+        for cap in [None, Some(30.0)] {
+            let expected = cross_entropy(raw.clone(), &targets, &weights, cap, true);
+            for view in [&view, &part] {
+                let actual = cross_entropy(view.clone(), &targets, &weights, cap, true);
+                assert_close("losses", &actual.losses, &expected.losses, 0.0);
+                let gradient = |out: CrossEntropy| out.gradient.expect("asked for");
+                assert_close("gradient", &gradient(actual), &gradient(expected.clone()), 0.0);
+            }
+        }
+    }
+
+    #[test]
     fn other_element_types_take_plain_operations() {
         let (raw, targets, weights) = case(5, 40, 3.0);
         let expected = cross_entropy(raw.clone(), &targets, &weights, Some(30.0), true);

@@ -247,6 +247,27 @@ mod tests {
     }
 
     #[test]
+    fn views_are_as_good_as_copies() {
+        let [rows, inputs, outputs, rank] = [70, 40, 50, 8];
+        let copy = |x: &Tensor<2>| Tensor::from_data(x.clone().into_data(), &device());
+        let views = [[inputs, rows], [inputs, outputs], [inputs, rank], [rank, outputs]]
+            .map(|shape| random(shape, 1.0, shape[0] as u64).transpose());
+        for dtype in [DType::F32, DType::BF16] {
+            let run = |inputs: [Tensor<2>; 4]| {
+                let [x, w, a, b] = inputs;
+                let tracked = |x: Tensor<2>| x.autodiff().require_grad();
+                let [x, a, b] = [tracked(x), tracked(a), tracked(b)];
+                let out = lora_linear(x.clone(), w.cast(dtype).autodiff(), a.clone(), b.clone(), 1.5, 0.0);
+                let g = random([outputs, rows], 1.0, 99).transpose().autodiff();
+                let grads = (out.clone() * g).sum().backward();
+                let [x, a, b] = [x, a, b].map(|t| values(&t.grad(&grads).expect("a gradient")));
+                [values(&out.inner()), x, a, b]
+            };
+            assert!(run(views.clone()) == run(views.each_ref().map(copy)), "{dtype:?}");
+        }
+    }
+
+    #[test]
     fn a_seed_decides() {
         let [x, w] = [random([40, 50], 1.0, 1), random([30, 50], 1.0, 2)];
         let [a, b] = [random([4, 50], 1.0, 3), random([30, 4], 1.0, 4)];

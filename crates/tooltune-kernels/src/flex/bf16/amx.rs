@@ -26,6 +26,7 @@ fn has_instructions() -> bool {
 fn permitted() -> bool {
     #[cfg(target_os = "linux")]
     {
+        // From the kernel's asm/prctl.h and its list of state components; libc names neither.
         const ARCH_REQ_XCOMP_PERM: libc::c_long = 0x1023;
         const XFEATURE_XTILEDATA: libc::c_long = 18;
         // SAFETY: this request has no pointers; a kernel that does not know it returns an error.
