@@ -5,7 +5,8 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
-use tooltune_lm::{Linear, Projection};
+use tooltune_kernels::lora_linear;
+use tooltune_lm::Linear;
 
 use crate::dora::Dora;
 use crate::init::Draw;
@@ -48,7 +49,8 @@ impl Kind {
 pub(crate) trait Behaviour {
     /// `[rows, in_features] → [rows, out_features]`: the base and the adapter together.
     fn project(&self, base: &Linear, adapter: &LoraAdapter, x: Tensor<2>) -> Tensor<2> {
-        base.project(x.clone()) + adapter.update(adapter.lora_dropout.forward(x))
+        let (weight, dropout) = (base.weight.val(), adapter.dropout_of(&x));
+        lora_linear(x, weight, adapter.lora_a.val(), adapter.lora_b.val(), adapter.scaling, dropout)
     }
 
     /// [`project`](Self::project) of `gelu(gate) · up`, both `[rows, in_features]`.

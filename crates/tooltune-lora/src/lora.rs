@@ -2,7 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::{DType, Tensor};
-use tooltune_kernels::{geglu_lora_linear, lora_linear};
+use tooltune_kernels::geglu_lora_linear;
 use tooltune_lm::{Linear, Projection};
 
 use crate::LoraAdapter;
@@ -24,11 +24,6 @@ impl Lora {
 }
 
 impl Behaviour for Lora {
-    fn project(&self, base: &Linear, adapter: &LoraAdapter, x: Tensor<2>) -> Tensor<2> {
-        let (weight, dropout) = (base.weight.val(), adapter.dropout_of(&x));
-        lora_linear(x, weight, adapter.lora_a.val(), adapter.lora_b.val(), adapter.scaling, dropout)
-    }
-
     fn project_geglu(
         &self,
         base: &Linear,
