@@ -7,13 +7,16 @@ pub mod lora_layer;
 pub mod process;
 pub mod random;
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use burn::tensor::{DType, Device, Int, Tensor};
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion};
 use tooltune::gemma2::{Gemma2, Gemma2Config};
-use tooltune::lm::{CausalLm, EmbeddingTable, KvCache, Linear, MapProjections, TokenBatch};
+use tooltune::lm::{CausalLm, KvCache, TokenBatch};
+
+use crate::random::Random;
 
 /// The device under test: the GPU whose feature is enabled, or the CPU.
 pub fn device() -> Device {
@@ -74,20 +77,17 @@ pub fn one_layer(config: Gemma2Config) -> Gemma2Config {
     }
 }
 
-/// A model with random weights, its matrices in `dtype`.
+/// A model with random weights of the config's standard deviation, its matrices in `dtype`.
 ///
 /// # Panics
 /// When `config` is invalid.
 pub fn random_model(config: &Gemma2Config, dtype: DType, device: &Device) -> Gemma2 {
-    device.seed(1);
-    let model = Gemma2::random(config, device).expect("the shape is valid");
-    // Also draws the values: Burn would leave that to the first use, and every clone to its own.
-    let cast = |_: &str, linear: Linear| -> Result<Linear, std::convert::Infallible> {
-        Ok(Linear::from_weight(linear.weight.val().cast(dtype).detach()))
+    let seed = Cell::new(0);
+    let matrix = |shape| {
+        seed.set(seed.get() + 1);
+        Random::new(seed.get()).matrix(shape, config.initializer_range, dtype, device)
     };
-    let table = |table: EmbeddingTable| Ok(EmbeddingTable::tied(table.weight.val().cast(dtype).detach()));
-    let Ok(model) = model.map_projections(&mut { cast }, &mut { table });
-    model
+    Gemma2::from_matrices(config, device, matrix).expect("the shape is valid")
 }
 
 /// `count` token ids below `vocab`, the same in every run.

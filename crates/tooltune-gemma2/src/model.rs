@@ -44,9 +44,21 @@ impl Gemma2<Linear> {
     /// # Errors
     /// As [`Gemma2Config::validate`].
     pub fn random(config: &Gemma2Config, device: &Device) -> Result<Self, Error> {
-        config.validate()?;
         let std = config.initializer_range;
-        let linear = |inputs, outputs| Linear::random(inputs, outputs, std, device);
+        Self::from_matrices(config, device, |shape| normal(shape, std, device))
+    }
+
+    /// A model whose matrices `matrix` makes on `device`, given `[out_features, in_features]` or `[vocab, hidden]`; norms change nothing.
+    ///
+    /// # Errors
+    /// As [`Gemma2Config::validate`].
+    pub fn from_matrices(
+        config: &Gemma2Config,
+        device: &Device,
+        matrix: impl Fn([usize; 2]) -> Tensor<2>,
+    ) -> Result<Self, Error> {
+        config.validate()?;
+        let linear = |inputs, outputs| Linear::from_weight(matrix([outputs, inputs]));
         let norm = || GemmaRmsNorm::new(config.hidden_size, config.rms_norm_eps, device);
         let (hidden, intermediate) = (config.hidden_size, config.intermediate_size);
         let (queries, keys) = (config.q_features(), config.kv_features());
@@ -68,11 +80,11 @@ impl Gemma2<Linear> {
             pre_feedforward_layernorm: norm(),
             post_feedforward_layernorm: norm(),
         };
-        let matrix = || Param::from_tensor(normal([config.vocab_size, hidden], std, device));
+        let table = || Param::from_tensor(matrix([config.vocab_size, hidden]));
         Ok(Self {
             embed_tokens: EmbeddingTable {
-                weight: matrix(),
-                lm_head: (!config.tie_word_embeddings).then(matrix),
+                weight: table(),
+                lm_head: (!config.tie_word_embeddings).then(table),
             },
             layers: (0..config.num_hidden_layers).map(layer).collect(),
             norm: norm(),
