@@ -7,7 +7,7 @@ pub(crate) const BLOCK: usize = 32;
 /// Values in a word.
 const VALUES: usize = 4;
 /// Words in a block.
-const WORDS: usize = BLOCK / VALUES;
+pub(crate) const WORDS: usize = BLOCK / VALUES;
 /// The largest value. The range is symmetric: -128 is not used.
 const MAX: f32 = 127.0;
 /// Elements that are quantized at a time, as `f32`: 8 MiB.
@@ -31,15 +31,17 @@ impl QuantizedWeight {
     pub fn quantize(weight: Tensor<2>) -> Option<Self> {
         let ([outputs, inputs], device) = (weight.dims(), weight.device());
         let blocks = inputs.div_ceil(BLOCK);
-        let (mut words, mut scales) =
-            (Vec::with_capacity(outputs * blocks * WORDS), Vec::with_capacity(outputs * blocks));
+        let (mut words, mut scales) = (vec![0; outputs * blocks * WORDS], vec![0.0; outputs * blocks]);
         let weight = weight.without_autodiff();
         let rows = (CHUNK / inputs.max(1)).max(1);
-        for first in (0..outputs).step_by(rows) {
-            let part = weight.clone().narrow(0, first, rows.min(outputs - first));
-            let part = part.into_data_as::<f32>();
-            for row in part.as_slice::<f32>().ok()?.chunks(inputs.max(1)) {
-                quantize_row(row, &mut words, &mut scales)?;
+        let chunks =
+            words.chunks_mut((rows * blocks * WORDS).max(1)).zip(scales.chunks_mut((rows * blocks).max(1)));
+        for (index, (words, scales)) in chunks.enumerate() {
+            let first = index * rows;
+            let part =
+                weight.clone().narrow(0, first, rows.min(outputs - first)).cast(DType::F32).into_data();
+            if !quantize_rows(part.as_slice::<f32>().ok()?, inputs, words, scales) {
+                return None;
             }
         }
         drop(weight);
@@ -179,39 +181,49 @@ fn scale_dtype(device: &Device) -> DType {
     if crate::device::is_flex(device) { DType::BF16 } else { DType::F32 }
 }
 
-/// Appends a row in blocks, the last one filled up with zeros. `None` when an element cannot be represented.
-fn quantize_row(row: &[f32], words: &mut Vec<i32>, scales: &mut Vec<f32>) -> Option<()> {
-    // Added and taken away again, it rounds to the nearest integer: ties to even, and without a call.
+#[cfg(feature = "cpu")]
+use crate::flex::quantize_rows;
+
+/// Quantizes rows of `inputs` elements. False when an element cannot be represented.
+#[cfg(not(feature = "cpu"))]
+fn quantize_rows(x: &[f32], inputs: usize, words: &mut [i32], scales: &mut [f32]) -> bool {
+    let blocks = inputs.div_ceil(BLOCK);
+    let rows = x.chunks(inputs).zip(words.chunks_mut(blocks * WORDS)).zip(scales.chunks_mut(blocks));
+    rows.fold(true, |all, ((x, words), scales)| all & quantize_row(x, words, scales))
+}
+
+/// Quantizes a row in blocks, the last one filled up with zeros. False when an element cannot be represented.
+#[inline(always)]
+pub(crate) fn quantize_row(row: &[f32], words: &mut [i32], scales: &mut [f32]) -> bool {
+    // Added to a number of some bits, it rounds it to an integer, ties to even, and leaves that in the lowest bits.
     const ROUND: f32 = 12_582_912.0;
-    for part in row.chunks(BLOCK) {
+    let mut is_good = true;
+    for ((part, words), slot) in row.chunks(BLOCK).zip(words.as_chunks_mut::<WORDS>().0).zip(scales) {
         let mut block = [0.0f32; BLOCK];
         block[..part.len()].copy_from_slice(part);
-        // Not `f32::max`, which hides NaN.
-        let is_finite = block.iter().fold(true, |all, value| all & value.is_finite());
-        let largest =
-            block.iter().fold(0.0f32, |max, value| if value.abs() > max { value.abs() } else { max });
-        let scale = rounded_up(largest / MAX);
-        if !is_finite || !((MAX + 1.0) * scale).is_finite() {
-            return None;
-        }
+        // By bits, where NaN and infinity are the largest of all.
+        let largest = block.iter().fold(0, |max, value| value.abs().to_bits().max(max));
+        let scale = rounded_up(f32::from_bits(largest) / MAX);
+        // Also false where the largest value would overflow.
+        is_good &= ((MAX + 1.0) * scale).is_finite();
         // A block of zeros has no scale.
         let divisor = if scale == 0.0 { 1.0 } else { scale };
-        let quantized = block.map(|value| {
-            let value = (value / divisor + ROUND) - ROUND;
+        let mut bytes = [0u8; BLOCK];
+        for (byte, value) in bytes.iter_mut().zip(block) {
             // In range but for the rounding of a division by the smallest of numbers.
-            value.clamp(-MAX, MAX) as i32
-        });
-        scales.push(scale);
-        let word = |bytes: &[i32; VALUES]| {
-            bytes.iter().rev().fold(0u32, |word, value| word << 8 | (*value as u32 & 0xff)) as i32
-        };
-        words.extend(quantized.as_chunks::<VALUES>().0.iter().map(word));
+            *byte = ((value / divisor).clamp(-MAX, MAX) + ROUND).to_bits() as u8;
+        }
+        *slot = scale;
+        for (word, bytes) in words.iter_mut().zip(bytes.as_chunks().0) {
+            *word = i32::from_le_bytes(*bytes);
+        }
     }
-    Some(())
+    is_good
 }
 
 /// The smallest number of bf16 that is not less than `value`, which is not negative: with a smaller one the largest value would not fit.
 fn rounded_up(value: f32) -> f32 {
+    // Of NaN, some NaN.
     f32::from_bits((value.to_bits() + 0xffff) & 0xffff_0000)
 }
 

@@ -33,6 +33,7 @@ use dropout::Dropout;
 use lora::{Lora, LoraParams};
 
 pub(crate) use cross_entropy::cross_entropy;
+pub(crate) use q8::quantize_rows;
 
 /// Operations with a fused implementation. Float tensors are `f32` and not empty.
 #[backend_extension(Flex, Autodiff)]
