@@ -1,4 +1,4 @@
-//! Rows through one frozen weight of Gemma-2-2B, forward and back, with the weight in f32 and in bf16: many rows as in training, one as in
+//! Rows through one frozen weight of Gemma-2-2B, forward and back, with the weight in f32, bf16 and 8 bits: many rows as in training, one as in
 //! decoding.
 #![recursion_limit = "256"]
 
@@ -8,7 +8,7 @@ use burn::tensor::{DType, Distribution, Tensor};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tooltune_benches::random::Random;
 use tooltune_benches::{device, group, sync};
-use tooltune_kernels::{linear, linear_transposed};
+use tooltune_kernels::{QuantizedWeight, linear, linear_q8, linear_q8_transposed, linear_transposed};
 
 /// `up_proj`.
 const OUTPUTS: usize = 9216;
@@ -37,6 +37,20 @@ fn products(criterion: &mut Criterion) {
                 });
             });
         }
+        let weight = QuantizedWeight::quantize(random([OUTPUTS, INPUTS])).expect("finite");
+        let (x, g) = (random([rows, INPUTS]), random([rows, OUTPUTS]));
+        group.bench_function("q8/forward", |b| {
+            b.iter(|| {
+                black_box(linear_q8(x.clone(), &weight));
+                sync(&device);
+            });
+        });
+        group.bench_function("q8/backward", |b| {
+            b.iter(|| {
+                black_box(linear_q8_transposed(g.clone(), &weight));
+                sync(&device);
+            });
+        });
         group.finish();
     }
 }

@@ -97,8 +97,8 @@ pub fn token_ids(count: usize, vocab: usize) -> Vec<u32> {
 }
 
 /// The most likely token after each row, as greedy decoding computes it.
-pub fn next_tokens(
-    model: &Gemma2,
+pub fn next_tokens<M: CausalLm>(
+    model: &M,
     batch: &TokenBatch,
     cache: &mut KvCache,
     device: &Device,

@@ -12,7 +12,7 @@ use burn::tensor::{DType, Device};
 use clap::{Parser, ValueEnum};
 use serde_json::{Map, Value, json};
 use tooltune::gemma2::{Gemma2, Gemma2Config};
-use tooltune::lm::{KvCache, Padding, TokenBatch};
+use tooltune::lm::{CausalLm, KvCache, Padding, TokenBatch, quantize};
 use tooltune::lora::{LoraConfig, ParameterCount, attach};
 use tooltune::sft::memory::peak_bytes;
 use tooltune::sft::trainer::accumulate;
@@ -67,6 +67,9 @@ struct Args {
     /// infer: tokens to decode.
     #[arg(long, default_value_t = 32, value_parser = at_least_one)]
     decode: usize,
+    /// infer: weights of 8 bits, made of those in `dtype`.
+    #[arg(long)]
+    quantize: bool,
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {
@@ -147,6 +150,15 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     reset_peak();
     let measured = match args.mode {
         Mode::Train => train(args, model, &device, &mut out)?,
+        Mode::Infer if args.quantize => {
+            let start = Instant::now();
+            let model = quantize(model)?;
+            sync(&device);
+            out.insert("quantize_s".to_owned(), rounded(start.elapsed().as_secs_f64(), 1));
+            out.insert("quantize_peak_rss_mib".to_owned(), json!(peak_bytes().map(mib)));
+            reset_peak();
+            infer(args, &model, &device, &mut out)?
+        }
         Mode::Infer => infer(args, &model, &device, &mut out)?,
     };
     measured.report(&mut out);
@@ -178,6 +190,7 @@ fn settings(args: &Args) -> Result<Map<String, Value>, Box<dyn Error>> {
         "packing": name(args.packing.to_possible_value()),
         "dropout": args.dropout,
         "decode": args.decode,
+        "quantize": args.quantize,
         "versions": { "tooltune": env!("CARGO_PKG_VERSION"), "profile": if cfg!(debug_assertions) { "dev" } else { "release" } },
     }) else {
         return Err("the settings are no object".into());
@@ -290,22 +303,21 @@ fn random_batch(args: &Args, random: &mut Random, vocab: usize) -> Result<Sample
     })
 }
 
-fn infer(
+fn infer<M: CausalLm>(
     args: &Args,
-    model: &Gemma2,
+    model: &M,
     device: &Device,
     out: &mut Map<String, Value>,
 ) -> Result<Measured, Box<dyn Error>> {
     let mut random = Random::new(1);
-    let prompts: Vec<Vec<u32>> =
-        (0..args.batch).map(|_| random.ids(args.seq, model.config.vocab_size)).collect();
+    let prompts: Vec<Vec<u32>> = (0..args.batch).map(|_| random.ids(args.seq, model.vocab_size())).collect();
     let prompts = TokenBatch::padded(&prompts, Padding::Left, 0);
     let (mut measured, mut decode_secs) = (Measured::default(), Vec::new());
     for step in 0..args.warmup + args.steps {
         if step == args.warmup {
             measured.begin();
         }
-        let mut cache = KvCache::new(model.config.num_hidden_layers, args.batch);
+        let mut cache = KvCache::new(model.num_layers(), args.batch);
         let start = Instant::now();
         let mut ids = chosen(model, &prompts, &mut cache, device)?;
         let prefill = start.elapsed().as_secs_f64();
@@ -332,8 +344,8 @@ fn infer(
 }
 
 /// The most likely next token of each row, on the host.
-fn chosen(
-    model: &Gemma2,
+fn chosen<M: CausalLm>(
+    model: &M,
     batch: &TokenBatch,
     cache: &mut KvCache,
     device: &Device,

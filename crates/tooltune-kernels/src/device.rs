@@ -1,17 +1,28 @@
 //! Which implementation a tensor takes.
 
-use burn::tensor::{DType, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 
 /// Whether the fused kernels apply: feature `cpu`, `flex` device (tracked or not), `f32`, not empty.
 #[cfg(feature = "cpu")]
 pub(crate) fn is_fused<const D: usize>(tensor: &Tensor<D>) -> bool {
-    use burn::backend::DispatchDevice;
-    let device = tensor.device();
-    let flex = match device.as_dispatch() {
-        DispatchDevice::Autodiff(inner) => matches!(**inner, DispatchDevice::Flex(_)),
-        other => matches!(other, DispatchDevice::Flex(_)),
-    };
-    flex && tensor.dtype() == DType::F32 && tensor.shape().num_elements() > 0
+    is_flex(&tensor.device()) && tensor.dtype() == DType::F32 && tensor.shape().num_elements() > 0
+}
+
+/// Whether the device, tracked or not, is the one that has fused kernels.
+pub(crate) fn is_flex(device: &Device) -> bool {
+    #[cfg(feature = "cpu")]
+    {
+        use burn::backend::DispatchDevice;
+        match device.as_dispatch() {
+            DispatchDevice::Autodiff(inner) => matches!(**inner, DispatchDevice::Flex(_)),
+            other => matches!(other, DispatchDevice::Flex(_)),
+        }
+    }
+    #[cfg(not(feature = "cpu"))]
+    {
+        let _ = device;
+        false
+    }
 }
 
 /// Runs `compute` in `f32` and gives the result the element type of `tensor`.

@@ -12,6 +12,7 @@
 //! | item | what |
 //! |---|---|
 //! | [`linear()`] | rows through a weight, also one that is stored in bf16 |
+//! | [`linear_q8()`] | the same for a weight of 8 bits, [`QuantizedWeight`] |
 //! | [`lora_linear()`] | the same with a low-rank adapter beside it |
 //! | [`geglu_lora_linear()`] | the same on what [`geglu()`] gives, which is not kept |
 //! | [`cross_entropy()`] | loss and gradient of soft-capped logits, in place |
@@ -44,6 +45,7 @@ mod geglu;
 mod linear;
 mod lora;
 pub mod mmap;
+mod quantized;
 mod rms_norm;
 mod rope;
 #[cfg(test)]
@@ -54,5 +56,6 @@ pub use cross_entropy::{CrossEntropy, cross_entropy};
 pub use geglu::geglu;
 pub use linear::{linear, linear_transposed};
 pub use lora::{geglu_lora_linear, lora_linear};
+pub use quantized::{QuantizedWeight, linear_q8, linear_q8_transposed};
 pub use rms_norm::rms_norm;
 pub use rope::rope;

@@ -38,6 +38,12 @@ pub enum Error {
         /// The type.
         dtype: DType,
     },
+    /// A weight cannot be quantized.
+    #[error("{path} has elements that are not finite, or too large: it cannot be quantized")]
+    NotQuantizable {
+        /// The weight's path in a checkpoint.
+        path: String,
+    },
     /// A file or folder could not be read or written.
     #[error("{path}: {source}")]
     Io {

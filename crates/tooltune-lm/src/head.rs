@@ -1,6 +1,7 @@
 //! The output head, taken apart into the linear maps whose sum it is.
 
 use burn::tensor::{IndexingUpdateOp, Int, Tensor};
+use tooltune_kernels::QuantizedWeight;
 
 /// The output head for some rows: `logits = softcap(hidden · weightᵀ + Σ updates)`.
 ///
@@ -9,11 +10,38 @@ use burn::tensor::{IndexingUpdateOp, Int, Tensor};
 #[derive(Clone, Debug)]
 pub struct Head {
     /// `[vocab, hidden]`; the embedding itself when the two are tied.
-    pub weight: Tensor<2>,
+    pub weight: HeadWeight,
     /// What an adapter adds.
     pub updates: Vec<HeadUpdate>,
     /// `cap · tanh(logits / cap)`, when set.
     pub softcap: Option<f64>,
+}
+
+/// The weight of a head, `[vocab, hidden]`.
+#[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "one for a forward pass, and handles of tensors are large")]
+pub enum HeadWeight {
+    /// In any float type.
+    Float(Tensor<2>),
+    /// Of 8 bits: a constant.
+    Quantized(QuantizedWeight),
+}
+
+impl HeadWeight {
+    /// The weight, where a gradient with respect to it is wanted.
+    pub fn tracked(&self) -> Option<Tensor<2>> {
+        match self {
+            Self::Float(weight) if weight.is_require_grad() => Some(weight.clone()),
+            _ => None,
+        }
+    }
+
+    fn without_autodiff(self) -> Self {
+        match self {
+            Self::Float(weight) => Self::Float(weight.without_autodiff()),
+            Self::Quantized(weight) => Self::Quantized(weight.without_autodiff()),
+        }
+    }
 }
 
 /// Adds `input · weightᵀ` to all logits, or to some columns.
@@ -30,7 +58,12 @@ pub struct HeadUpdate {
 impl Head {
     /// A head without updates and soft-cap.
     pub fn plain(weight: Tensor<2>) -> Self {
-        Self { weight, updates: Vec::new(), softcap: None }
+        Self { weight: HeadWeight::Float(weight), updates: Vec::new(), softcap: None }
+    }
+
+    /// The same with a weight of 8 bits.
+    pub fn quantized(weight: QuantizedWeight) -> Self {
+        Self { weight: HeadWeight::Quantized(weight), updates: Vec::new(), softcap: None }
     }
 
     /// The logits of `hidden`, `[rows, hidden]`, the rows that this head was made for.
@@ -45,13 +78,19 @@ impl Head {
 
     /// The logits before the soft-cap, `[rows, vocab]`.
     pub fn raw_logits(self, hidden: Tensor<2>) -> Tensor<2> {
-        let raw = tooltune_kernels::linear(hidden, self.weight);
+        let raw = match self.weight {
+            HeadWeight::Float(weight) => tooltune_kernels::linear(hidden, weight),
+            HeadWeight::Quantized(weight) => tooltune_kernels::linear_q8(hidden, &weight),
+        };
         self.updates.iter().fold(raw, |raw, update| update.add_to(raw))
     }
 
     /// From the gradient with respect to the raw logits, `[rows, vocab]`, the weight's part of that with respect to `hidden`.
     pub fn hidden_gradient(&self, d_raw: Tensor<2>) -> Tensor<2> {
-        tooltune_kernels::linear_transposed(d_raw, self.weight.clone())
+        match &self.weight {
+            HeadWeight::Float(weight) => tooltune_kernels::linear_transposed(d_raw, weight.clone()),
+            HeadWeight::Quantized(weight) => tooltune_kernels::linear_q8_transposed(d_raw, weight),
+        }
     }
 
     /// This head for `count` rows from `start`.

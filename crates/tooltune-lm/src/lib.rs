@@ -28,6 +28,7 @@
 //! | [`head`] | the output head as a sum of linear maps |
 //! | [`mask`] | which key a query may see |
 //! | [`projection`] | bias-free linear maps and the seam that swaps them |
+//! | [`quantized`] | weights of 8 bits, for inference |
 //! | [`sampling`] | from logits to a token |
 
 pub mod activations;
@@ -42,6 +43,7 @@ pub mod generation;
 pub mod head;
 pub mod mask;
 pub mod projection;
+pub mod quantized;
 pub mod sampling;
 
 pub use activations::LayerActivations;
@@ -52,7 +54,8 @@ pub use checkpoint::{Checkpoint, TensorFile, write_file, write_safetensors, writ
 pub use embedding::{Embedding, EmbeddingTable};
 pub use error::Error;
 pub use generation::{FinishReason, Generated, Generation, GenerationConfig, generate, generate_batch};
-pub use head::{Head, HeadUpdate};
+pub use head::{Head, HeadUpdate, HeadWeight};
 pub use mask::AttentionMask;
 pub use projection::{Linear, MapProjections, Projection};
+pub use quantized::{QuantizedEmbedding, QuantizedLinear, quantize};
 pub use sampling::{Sampler, SamplingConfig};

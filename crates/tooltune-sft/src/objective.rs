@@ -70,7 +70,7 @@ impl<M: CausalLm> Objective<M> for MaskedCrossEntropy {
         let trained = hidden.reshape([rows * seq, width]).select(0, batch.rows_tensor(&device));
         let head = model.head(&trained);
         let updates = head.updates.clone();
-        let tracked_weight = head.weight.is_require_grad().then(|| head.weight.clone());
+        let tracked_weight = head.weight.tracked();
         let gradients = match (device.is_autodiff(), tracked_weight.is_some()) {
             (false, _) => Gradients::None,
             (true, false) => Gradients::Hidden,

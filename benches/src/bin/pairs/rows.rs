@@ -189,6 +189,14 @@ pub const ROWS: &[Row] = &[
         PREFILL_AND_DECODE
     ),
     row!(
+        "infer-2b-q8",
+        "Gemma-2-2B, ours in 8 bits, the other side in bf16, 128 tokens and 32 more",
+        None,
+        "--mode infer --shape 2b --dtype bf16 --quantize --seq 128 --decode 32 --steps 3 --warmup 1",
+        Other::Peer("--mode infer --shape 2b --dtype bf16 --seq 128 --decode 32 --steps 3 --warmup 1"),
+        PREFILL_AND_DECODE
+    ),
+    row!(
         "infer-2b-bf16-batch-8",
         "Gemma-2-2B, bf16, 8 rows of 128 tokens and 32 more",
         None,

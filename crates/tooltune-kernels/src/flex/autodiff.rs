@@ -4,7 +4,7 @@ use burn::backend::autodiff::NodeId;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
-use burn::backend::tensor::{BoolTensor, FloatTensor};
+use burn::backend::tensor::{BoolTensor, FloatTensor, IntTensor};
 use burn::backend::{Autodiff, TensorMetadata};
 use burn::tensor::FloatDType;
 
@@ -93,6 +93,23 @@ impl<B: Fused + FusedGrad> Backward<B, 2> for Bf16Linear {
         }
         if let Some(node) = x_node {
             grads.register::<B>(node.id, B::bf16_linear(grad, weight, direction.reversed()));
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Q8Linear;
+
+impl<B: Fused + FusedGrad> Backward<B, 1> for Q8Linear {
+    /// Values, scales, columns.
+    type State = (IntTensor<B>, FloatTensor<B>, usize, Direction);
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = grads.consume::<B>(&ops.node);
+        let (values, scales, inputs, direction) = ops.state;
+        if let [Some(node)] = ops.parents {
+            let d_x = B::q8_linear(grad, values, scales, inputs, direction.reversed());
+            grads.register::<B>(node.id, d_x);
         }
     }
 }
@@ -202,6 +219,24 @@ impl<B: Fused + FusedGrad, S: CheckpointStrategy> Fused for Autodiff<B, S> {
                 prep.finish((kept, weight.clone(), direction), B::bf16_linear(x, weight, direction))
             }
             OpsKind::UnTracked(prep) => prep.finish(B::bf16_linear(x, weight, direction)),
+        }
+    }
+
+    fn q8_linear(
+        x: FloatTensor<Self>,
+        values: IntTensor<Self>,
+        scales: FloatTensor<Self>,
+        inputs: usize,
+        direction: Direction,
+    ) -> FloatTensor<Self> {
+        let nodes = [x.node()];
+        let (x, scales) = (x.into_primitive(), scales.into_primitive());
+        match Q8Linear.prepare::<S>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => {
+                let out = B::q8_linear(x, values.clone(), scales.clone(), inputs, direction);
+                prep.finish((values, scales, inputs, direction), out)
+            }
+            OpsKind::UnTracked(prep) => prep.finish(B::q8_linear(x, values, scales, inputs, direction)),
         }
     }
 

@@ -15,6 +15,7 @@ mod lora;
 mod math;
 mod matrix;
 mod parallel;
+mod q8;
 mod rms_norm;
 mod rope;
 mod simd;
@@ -22,7 +23,7 @@ mod softmax;
 mod spans;
 
 use burn::backend::ops::FloatTensorOps;
-use burn::backend::tensor::{BoolTensor, FloatTensor};
+use burn::backend::tensor::{BoolTensor, FloatTensor, IntTensor};
 use burn::backend::{Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::{Bool, DType, Shape, Tensor, TensorData};
 use burn_flex::FlexTensor;
@@ -33,6 +34,7 @@ use lora::{Lora, LoraParams};
 
 pub(crate) use cross_entropy::cross_entropy;
 pub(crate) use geglu_lora::geglu_lora_linear;
+pub(crate) use q8::quantize_rows;
 
 /// Operations with a fused implementation. Float tensors are `f32` and not empty.
 #[backend_extension(Flex, Autodiff)]
@@ -60,6 +62,15 @@ pub(crate) trait Fused: Backend {
     fn bf16_linear(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
+        direction: Direction,
+    ) -> FloatTensor<Self>;
+
+    /// Rows of `x` through a weight of 8 bits with `inputs` columns, see [`crate::QuantizedWeight`]. The weight is a constant.
+    fn q8_linear(
+        x: FloatTensor<Self>,
+        values: IntTensor<Self>,
+        scales: FloatTensor<Self>,
+        inputs: usize,
         direction: Direction,
     ) -> FloatTensor<Self>;
 
@@ -205,6 +216,22 @@ impl Fused for Flex {
         }
     }
 
+    fn q8_linear(
+        x: FlexTensor,
+        values: FlexTensor,
+        scales: FlexTensor,
+        inputs: usize,
+        direction: Direction,
+    ) -> FlexTensor {
+        let [x, values, scales] = [x, values, scales].map(|tensor| tensor.to_contiguous());
+        let weight = q8::Weight::new(bytes(&values), bf16_bits(&scales), inputs);
+        let (rows, outputs) = (x.layout().shape()[0], weight.outputs());
+        match direction {
+            Direction::Forward => tensor(weight.forward(Isa::best(), x.storage()), [rows, outputs]),
+            Direction::Backward => tensor(weight.backward(Isa::best(), x.storage()), [rows, inputs]),
+        }
+    }
+
     fn lora_linear(
         x: FlexTensor,
         weight: FlexTensor,
@@ -298,6 +325,13 @@ fn bf16_bits(tensor: &FlexTensor) -> &[u16] {
     unsafe { std::slice::from_raw_parts(values.as_ptr().cast(), values.len()) }
 }
 
+/// The bytes of a contiguous tensor of `i32`.
+fn bytes(tensor: &FlexTensor) -> &[i8] {
+    let words: &[i32] = tensor.storage();
+    // SAFETY: a word is four bytes, and any four bytes are `i8`.
+    unsafe { std::slice::from_raw_parts(words.as_ptr().cast(), size_of_val(words)) }
+}
+
 /// `1 + weight`.
 fn norm_factors(weight: &FlexTensor) -> Vec<f32> {
     weight.to_contiguous().storage::<f32>().iter().map(|w| 1.0 + w).collect()
@@ -347,6 +381,14 @@ pub(crate) fn rope(x: Tensor<4>, cos: Tensor<3>, sin: Tensor<3>) -> Tensor<4> {
 pub(crate) fn bf16_linear(x: Tensor<2>, weight: Tensor<2>, direction: Direction) -> Tensor<2> {
     let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
     Tensor::from_dispatch(<Dispatch as Fused>::bf16_linear(x, weight, direction))
+}
+
+/// [`Fused::q8_linear`] on Burn's tensors.
+pub(crate) fn q8_linear(x: Tensor<2>, weight: &crate::QuantizedWeight, direction: Direction) -> Tensor<2> {
+    let [_, inputs] = weight.dims();
+    let (x, values, scales) =
+        (x.into_dispatch(), weight.values().into_dispatch(), weight.scales().into_dispatch());
+    Tensor::from_dispatch(<Dispatch as Fused>::q8_linear(x, values, scales, inputs, direction))
 }
 
 /// [`Fused::lora_linear`] on Burn's tensors; `dropout` is a probability and a seed.
