@@ -57,7 +57,8 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    exit_code(run(&Args::parse()))
+    let args = Args::parse();
+    tooltune::kernels::threads::on_worker_thread(|| exit_code(run(&args)))
 }
 
 fn run(args: &Args) -> Result<(), Box<dyn Error>> {

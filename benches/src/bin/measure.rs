@@ -119,13 +119,14 @@ enum Packing {
 }
 
 fn main() -> ExitCode {
-    match run(&Args::parse()) {
+    let args = Args::parse();
+    tooltune::kernels::threads::on_worker_thread(|| match run(&args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::FAILURE
         }
-    }
+    })
 }
 
 fn run(args: &Args) -> Result<(), Box<dyn Error>> {

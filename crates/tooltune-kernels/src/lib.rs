@@ -20,6 +20,7 @@
 //! | [`attention()`] | grouped-query attention with mask and soft-cap |
 //! | [`rms_norm()`] | Gemma's root-mean-square norm |
 //! | [`rope()`] | rotary position embedding, rotate-half layout |
+//! | [`threads::on_worker_thread()`] | where a program's work with a model begins |
 //! | [`mmap::MappedFile`] | a file mapped read-only into memory |
 //!
 //! Same inputs give the same bytes, whatever the number of threads.
@@ -50,6 +51,7 @@ mod rms_norm;
 mod rope;
 #[cfg(test)]
 mod testing;
+pub mod threads;
 
 pub use attention::attention;
 pub use cross_entropy::{CrossEntropy, cross_entropy};

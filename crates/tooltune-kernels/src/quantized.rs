@@ -45,9 +45,6 @@ impl QuantizedWeight {
             }
         }
         drop(weight);
-        if crate::device::is_flex(&device) {
-            crate::allocator::use_large_pages(&words);
-        }
         let values = TensorData::new(words, [outputs, blocks * WORDS]);
         let scales = TensorData::new(scales, [outputs, blocks]);
         Some(Self {
