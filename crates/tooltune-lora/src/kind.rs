@@ -6,7 +6,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use tooltune_kernels::lora_linear;
-use tooltune_lm::Linear;
+use tooltune_lm::{Linear, Projection};
 
 use crate::dora::Dora;
 use crate::init::Draw;
