@@ -6,8 +6,8 @@ use super::tile::{BLOCK, DEPTH, Panels, SIDE, Sums, Tile, scratch};
 use super::{Weight, pack, pieces};
 use crate::flex::parallel::for_each;
 
-/// Columns of one task: 512 bytes of each row of the weight, read one after the other.
-const WIDTH: usize = 256;
+/// Columns of one task, at most: 512 bytes of each row of the weight, read one after the other.
+const MAX_WIDTH: usize = 256;
 
 /// What a thread keeps from block to block.
 #[derive(Default)]
@@ -24,9 +24,7 @@ pub(super) fn backward(weight: Weight, isa: Isa, g: &[f32], out: Rows) {
     for_each(g.len(), rows.chunks_mut(per_panel).collect(), |(): &mut (), panel, tiles| {
         pack::rows(g, weight.outputs, panel * SIDE, tiles);
     });
-    let starts: Vec<usize> = (0..weight.inputs).step_by(WIDTH).collect();
-    let block = |buffers: &mut Scratch, _, first: usize| {
-        let valid = WIDTH.min(weight.inputs - first);
+    let block = |buffers: &mut Scratch, _, (first, valid): (usize, usize)| {
         let width = valid.next_multiple_of(BLOCK);
         buffers.sums.resize(panels * SIDE * width, 0.0);
         let mut sums = Sums::new(&mut buffers.sums, width);
@@ -50,5 +48,37 @@ pub(super) fn backward(weight: Weight, isa: Isa, g: &[f32], out: Rows) {
             unsafe { out.write(row, first, &sums[..valid]) };
         }
     };
-    for_each(g.len() * weight.inputs / 8, starts, block);
+    let stripes = stripes(weight.inputs, rayon::current_num_threads());
+    for_each(g.len() * weight.inputs / 8, stripes, block);
+}
+
+/// First column and number of columns of each task: about the same number of blocks in each, and as many tasks for one thread as for another.
+/// (No sum depends on where they begin.)
+fn stripes(columns: usize, threads: usize) -> Vec<(usize, usize)> {
+    let blocks = columns.div_ceil(BLOCK);
+    let count = columns.div_ceil(MAX_WIDTH).next_multiple_of(threads).min(blocks);
+    let start = |index: usize| (blocks * index / count * BLOCK).min(columns);
+    (0..count).map(|index| (start(index), start(index + 1) - start(index))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stripes_are_all_columns_and_alike() {
+        for columns in [1, 31, 32, 33, 255, 257, 2048, 2304, 9216] {
+            for threads in [1, 2, 3, 16] {
+                let stripes = stripes(columns, threads);
+                let end = stripes.iter().fold(0, |end, &(first, width)| {
+                    assert!(first == end && width > 0 && width <= MAX_WIDTH && first.is_multiple_of(BLOCK));
+                    first + width
+                });
+                assert_eq!(end, columns);
+                let widths = || stripes.iter().map(|&(_, width)| width.div_ceil(BLOCK));
+                assert!(widths().max() <= widths().min().map(|least| least + 1), "{columns}: {stripes:?}");
+            }
+        }
+        assert_eq!(stripes(2304, 2).len(), 10);
+    }
 }
