@@ -63,7 +63,7 @@ fn from_memory(criterion: &mut Criterion) {
     let weights: Vec<Tensor<2>> = (0..WEIGHTS as u64)
         .map(|seed| Random::new(seed).matrix([OUTPUTS, INPUTS], 0.02, DType::BF16, &device))
         .collect();
-    for rows in [256, 1] {
+    for rows in [256, 8, 1] {
         let mut random = Random::new(100);
         let x = random.matrix([rows, INPUTS], 1.0, DType::F32, &device);
         let g = random.matrix([rows, OUTPUTS], 1.0, DType::F32, &device);

@@ -104,6 +104,12 @@ pub fn load_adapter(
     for field in &weights.warnings {
         eprintln!("{}: {field} of adapter_config.json is not known and not used", adapter.display());
     }
+    if weights.interrupted_save {
+        eprintln!(
+            "{}: its last save was interrupted at the very end; what it wrote is read",
+            adapter.display()
+        );
+    }
     let base = Gemma2::from_pretrained(base, dtype, device)?;
     let base = enlarged(base, &weights, adapter)?;
     Ok((weights, base))

@@ -315,8 +315,8 @@ fn parameters_are_counted_without_weights() {
     let seven = count(&LoraConfig { r: 16, ..LoraConfig::default() }, &Gemma2Config::gemma2_2b());
     assert_eq!(seven.trainable, 20_766_720);
     assert_eq!(seven.total - seven.trainable, 2_614_341_888);
-    assert_eq!(seven.trainable_bytes(DType::F32), 83_066_880);
-    assert_eq!(seven.trainable_bytes(DType::BF16), 41_533_440);
+    assert_eq!(seven.stored_bytes(DType::F32), 83_066_880);
+    assert_eq!(seven.stored_bytes(DType::BF16), 41_533_440);
 
     let device = Device::flex();
     let base = base(&device);

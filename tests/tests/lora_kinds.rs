@@ -8,7 +8,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::{DType, Device, Tensor};
 use tooltune_gemma2::Gemma2;
 use tooltune_lm::{CausalLm, TensorFile, TokenBatch};
-use tooltune_lora::{AdapterWeights, Error, LoraLinear, merge, trainable_parameters};
+use tooltune_lora::{AdapterWeights, Error, LoraLinear, ParameterCount, merge, trainable_parameters};
 use tooltune_sft::{MaskedCrossEntropy, Objective, SampleBatch, gradients};
 use tooltune_tests::{golden, golden_dir, max_diff, rows, sample, values};
 
@@ -228,6 +228,8 @@ fn what_is_written_reads_back_and_holds_no_base_weight() {
         let file = TensorFile::open(folder.path().join("adapter_model.safetensors")).expect("opens");
         assert!(!file.shapes().any(|(name, _)| name.contains("base_layer")), "{kind}");
         let names: Vec<_> = file.shapes().map(|(name, shape)| (name.to_owned(), shape.to_vec())).collect();
+        let stored: usize = file.shapes().map(|(_, shape)| shape.iter().product::<usize>()).sum();
+        assert_eq!(ParameterCount::of(&model).stored, stored, "{kind}");
         let reference =
             TensorFile::open(golden_dir().join(kind).join("adapter_model.safetensors")).expect("opens");
         let peft: Vec<_> = reference

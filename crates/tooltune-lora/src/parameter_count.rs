@@ -16,6 +16,8 @@ pub struct ParameterCount {
     pub trainable: usize,
     /// Values of base and adapter.
     pub total: usize,
+    /// Values in the adapter's file: the trained ones, what PiSSA started from, and the head's copy of what is tied, for which PEFT looks.
+    pub stored: usize,
 }
 
 impl ParameterCount {
@@ -29,17 +31,25 @@ impl ParameterCount {
             let vectors = vectors.into_iter().map(|(_, vector)| size(vector)).sum::<usize>();
             size(&adapter.lora_a) + size(&adapter.lora_b) + vectors
         };
-        let mut trainable = 0;
+        let (mut trainable, mut stored) = (0, 0);
         model.visit_projections(&mut |_, projection| {
             trainable += projection.adapter.as_ref().map_or(0, pair);
+            stored += projection.adapter.as_ref().map_or(0, Module::num_params);
         });
+        // What is stored of the projections and not trained; that of the rest is what is tied.
+        stored -= trainable;
         let table = model.embedding();
+        if table.tied_adapter {
+            stored += table.embed_tokens.as_ref().map_or(0, pair);
+        }
         trainable += [&table.embed_tokens, &table.lm_head].into_iter().flatten().map(pair).sum::<usize>();
         trainable += table.tokens.as_ref().map_or(0, |tokens| size(&tokens.weight));
         if let Some(saved) = &table.saved {
-            trainable += [&saved.embed_tokens, &saved.lm_head].into_iter().flatten().map(size).sum::<usize>();
+            let copies = [&saved.embed_tokens, &saved.lm_head].into_iter().flatten().map(size).sum::<usize>();
+            trainable += copies;
+            stored += if saved.tied { copies } else { 0 };
         }
-        Self { trainable, total: model.num_params() }
+        Self { trainable, total: model.num_params(), stored: stored + trainable }
     }
 
     /// Counts what attaching an adapter to a base would give, from the shapes of the base's checkpoint alone: no weight needs to be there. Names
@@ -59,7 +69,7 @@ impl ParameterCount {
         shapes: impl IntoIterator<Item = (&'a str, &'a [usize])>,
     ) -> Self {
         let kind = config.kind();
-        let (mut trainable, mut frozen, mut base) = (0, 0, 0);
+        let (mut trainable, mut frozen, mut base, mut tied) = (0, 0, 0, 0);
         let (mut table, mut head) = (None, None);
         for (name, shape) in shapes {
             base += shape.iter().product::<usize>();
@@ -89,16 +99,17 @@ impl ParameterCount {
                     }
                 }
             };
-            trainable += part(LoraConfig::targets, &pair);
-            trainable += part(LoraConfig::saves, &|_, [rows, columns]| rows * columns);
-            trainable += config.trainable_token_indices.len() * hidden;
+            let whole = |_: &str, [rows, columns]: [usize; 2]| rows * columns;
+            let vocabulary = part(LoraConfig::targets, &pair) + part(LoraConfig::saves, &whole);
+            tied = if one { vocabulary } else { 0 };
+            trainable += vocabulary + config.trainable_token_indices.len() * hidden;
         }
-        Self { trainable, total: base + trainable + frozen }
+        Self { trainable, total: base + trainable + frozen, stored: trainable + frozen + tied }
     }
 
-    /// Bytes of the trained values in `dtype`: what the file of the adapter takes, but for its header.
-    pub fn trainable_bytes(&self, dtype: DType) -> usize {
-        self.trainable * dtype.size()
+    /// Bytes of the adapter's file in `dtype`, but for its header.
+    pub fn stored_bytes(&self, dtype: DType) -> usize {
+        self.stored * dtype.size()
     }
 
     /// The part of all values that is trained, from 0 to 1.
@@ -116,7 +127,7 @@ impl fmt::Display for ParameterCount {
             "{trainable} of {total} parameters are trained ({:.3} %)",
             100.0 * self.trainable_share()
         )?;
-        let megabytes = |dtype| self.trainable_bytes(dtype) as f64 / 1e6;
+        let megabytes = |dtype| self.stored_bytes(dtype) as f64 / 1e6;
         write!(
             f,
             "the adapter takes {:.1} MB in f32, {:.1} MB in bf16",
@@ -151,7 +162,7 @@ mod tests {
         for (count, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (20_766_720, "20,766,720")] {
             assert_eq!(thousands(count), text);
         }
-        let count = ParameterCount { trainable: 20_766_720, total: 2_635_108_608 };
+        let count = ParameterCount { trainable: 20_766_720, total: 2_635_108_608, stored: 20_766_720 };
         let expected = "20,766,720 of 2,635,108,608 parameters are trained (0.788 %)\n\
                         the adapter takes 83.1 MB in f32, 41.5 MB in bf16";
         assert_eq!(count.to_string(), expected);

@@ -190,9 +190,7 @@ impl LoraConfig {
         let (embed, head) = (on(EMBED_TOKENS), on(LM_HEAD));
         let tied = self.ensure_weight_tying && (embed || head);
         let largest = ranks.clone().chain([self.r]).max().unwrap_or(self.r);
-        // PiSSA stores what it started from beside what it ended with.
-        let stored =
-            if self.init_lora_weights == crate::InitLoraWeights::Pissa { 2 * largest } else { largest };
+        let stored = self.kind().stored_ranks * largest;
         let present = [
             (RsLora, self.use_rslora),
             (Dora, self.use_dora),
