@@ -29,10 +29,10 @@ pub(crate) fn prefetch<T>(values: &[T], bytes: usize) {
     let _ = (values, bytes);
 }
 
-/// Sum of partial sums, pairwise.
+/// Sum of partial sums, pairwise; a power of two of them.
 #[inline(always)]
-pub(crate) fn fold(mut lanes: [f32; LANES]) -> f32 {
-    let mut width = LANES;
+pub(crate) fn fold<const N: usize>(mut lanes: [f32; N]) -> f32 {
+    let mut width = N;
     while width > 1 {
         width /= 2;
         for lane in 0..width {

@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
-use super::{Weight, widen};
+use super::Weight;
+use crate::flex::bf16::portable::widen;
 use crate::flex::matrix::SharedOutput;
 use crate::flex::parallel::for_each;
-use crate::flex::simd::{fma, multiversion};
+use crate::flex::simd::{fma, fold, multiversion, prefetch};
 use crate::quantized::BLOCK;
 
 /// Outputs that one task computes.
@@ -128,6 +129,7 @@ fn sums<const FMA: bool, const O: usize, const R: usize>(
         for output in 0..O {
             // Two blocks are a cache line.
             if block % 2 == 0 {
+                // An element is a byte.
                 prefetch(values, start(output) + (block + ahead) * BLOCK + skipped);
             }
             let (low, high) = halves(&rows[output][block]);
@@ -161,30 +163,4 @@ fn halves(values: &[i8; BLOCK]) -> ([f32; LANES], [f32; LANES]) {
         high[lane] = f32::from(values[LANES + lane]);
     }
     (low, high)
-}
-
-/// Sum of partial sums, pairwise.
-#[inline(always)]
-fn fold(mut lanes: [f32; LANES]) -> f32 {
-    let mut width = LANES;
-    while width > 1 {
-        width /= 2;
-        for lane in 0..width {
-            lanes[lane] += lanes[lane + width];
-        }
-    }
-    lanes[0]
-}
-
-/// Asks for the cache line of `values[index]`, which may lie beyond the end.
-#[inline(always)]
-fn prefetch(values: &[i8], index: usize) {
-    #[cfg(all(target_arch = "x86_64", not(miri)))]
-    {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: a prefetch is a hint: it reads nothing into the program and does not fault, whatever the address. SSE is part of x86-64.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(values.as_ptr().wrapping_add(index)) }
-    }
-    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
-    let _ = (values, index);
 }

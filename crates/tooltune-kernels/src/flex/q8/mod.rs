@@ -11,6 +11,7 @@ mod tests;
 
 use super::bf16;
 use super::bf16::Isa;
+use super::bf16::portable::{narrow, widen};
 use super::parallel::for_each;
 use super::simd::multiversion;
 use crate::quantized::BLOCK;
@@ -114,7 +115,7 @@ impl<'a> Weight<'a> {
 }
 
 multiversion! {
-    /// Widens a row and rounds it to bf16, ties to even. Values are finite.
+    /// Widens a row and rounds it to bf16.
     fn narrowed<FMA>(values: &[i8], scales: &[u16], bits: &mut [u16]) {
         let _ = FMA;
         let blocks = values.as_chunks::<BLOCK>().0.iter().zip(scales);
@@ -122,16 +123,9 @@ multiversion! {
             let scale = widen(scale);
             let mut block = [0; BLOCK];
             for (slot, &value) in block.iter_mut().zip(values) {
-                let bits = (f32::from(value) * scale).to_bits();
-                *slot = ((bits + (0x7fff + (bits >> 16 & 1))) >> 16) as u16;
+                *slot = narrow(f32::from(value) * scale);
             }
             bits.copy_from_slice(&block[..bits.len()]);
         }
     }
-}
-
-/// bf16 to `f32`: exact.
-#[inline(always)]
-fn widen(bits: u16) -> f32 {
-    f32::from_bits(u32::from(bits) << 16)
 }
