@@ -109,6 +109,43 @@ mod tests {
         }
     }
 
+    /// In f64, one value after the other: losses and gradient.
+    fn defined(raw: &[f32], targets: &[i64], weights: &[f32], cap: Option<f64>) -> [Vec<f32>; 2] {
+        let (mut losses, mut gradient) = (Vec::new(), Vec::new());
+        let vocab = raw.len() / targets.len();
+        for ((raw, &target), &weight) in raw.chunks(vocab).zip(targets).zip(weights) {
+            let (target, weight) = (target as usize, f64::from(weight));
+            let capped = |&x: &f32| cap.map_or(f64::from(x), |cap| cap * (f64::from(x) / cap).tanh());
+            let logits: Vec<f64> = raw.iter().map(capped).collect();
+            let max = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let sum: f64 = logits.iter().map(|logit| (logit - max).exp()).sum();
+            losses.push((weight * (sum.ln() + max - logits[target])) as f32);
+            gradient.extend(logits.iter().enumerate().map(|(index, &logit)| {
+                let slope = cap.map_or(1.0, |cap| 1.0 - (logit / cap).powi(2));
+                let hit = if index == target { 1.0 } else { 0.0 };
+                (weight * ((logit - max).exp() / sum - hit) * slope) as f32
+            }));
+        }
+        [losses, gradient]
+    }
+
+    #[test]
+    fn matches_the_definition() {
+        for (rows, vocab) in [(1, 1), (3, 5), (17, 300), (40, 9001)] {
+            for cap in [None, Some(5.0), Some(30.0)] {
+                let (raw, targets, weights) = case(rows, vocab, 6.0);
+                let ids: Vec<i64> = targets.clone().into_data().iter::<i64>().collect();
+                let [losses, gradient] = defined(&values(&raw), &ids, &values(&weights), cap);
+                let actual = cross_entropy(raw, &targets, &weights, cap, true);
+                let losses = Tensor::<1>::from_floats(losses.as_slice(), &device());
+                assert_close("losses", &actual.losses, &losses, 2e-6);
+                let gradient =
+                    Tensor::<1>::from_floats(gradient.as_slice(), &device()).reshape([rows, vocab]);
+                assert_close("gradient", &actual.gradient.expect("asked for"), &gradient, 2e-6);
+            }
+        }
+    }
+
     #[test]
     fn views_are_as_good_as_copies() {
         let (raw, targets, weights) = case(17, 300, 6.0);
