@@ -59,16 +59,23 @@ fn products(criterion: &mut Criterion) {
 const WEIGHTS: usize = 32;
 
 fn from_memory(criterion: &mut Criterion) {
+    // The second is the shape of `down_proj`.
+    for [outputs, inputs] in [[OUTPUTS, INPUTS], [INPUTS, OUTPUTS]] {
+        one_after_the_other(criterion, [outputs, inputs]);
+    }
+}
+
+fn one_after_the_other(criterion: &mut Criterion, [outputs, inputs]: [usize; 2]) {
     let device = device();
     let weights: Vec<Tensor<2>> = (0..WEIGHTS as u64)
-        .map(|seed| Random::new(seed).matrix([OUTPUTS, INPUTS], 0.02, DType::BF16, &device))
+        .map(|seed| Random::new(seed).matrix([outputs, inputs], 0.02, DType::BF16, &device))
         .collect();
-    for rows in [256, 8, 1] {
+    for rows in [512, 256, 128, 8, 1] {
         let mut random = Random::new(100);
-        let x = random.matrix([rows, INPUTS], 1.0, DType::F32, &device);
-        let g = random.matrix([rows, OUTPUTS], 1.0, DType::F32, &device);
-        let mut group = group(criterion, &format!("linear/{OUTPUTS}x{INPUTS}/rows_{rows}"));
-        group.throughput(Throughput::Elements((2 * rows * OUTPUTS * INPUTS) as u64));
+        let x = random.matrix([rows, inputs], 1.0, DType::F32, &device);
+        let g = random.matrix([rows, outputs], 1.0, DType::F32, &device);
+        let mut group = group(criterion, &format!("linear/{outputs}x{inputs}/rows_{rows}"));
+        group.throughput(Throughput::Elements((2 * rows * outputs * inputs) as u64));
         let directions: [(&str, &Tensor<2>, fn(Tensor<2>, Tensor<2>) -> Tensor<2>); 2] =
             [("forward", &x, linear), ("backward", &g, linear_transposed)];
         for (name, rows, product) in directions {

@@ -18,8 +18,9 @@ use tooltune::lm::{CausalLm, KvCache, TokenBatch};
 
 use crate::random::Random;
 
-/// The device under test: the GPU whose feature is enabled, or the CPU.
+/// The device under test: the GPU whose feature is enabled, or the CPU. Freed memory is kept, as programs that train do.
 pub fn device() -> Device {
+    tooltune::kernels::allocator::keep_freed_memory();
     #[cfg(feature = "cuda")]
     return Device::cuda(0);
     #[cfg(all(feature = "rocm", not(feature = "cuda")))]

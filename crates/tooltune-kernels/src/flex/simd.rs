@@ -29,6 +29,19 @@ pub(crate) fn prefetch<T>(values: &[T], bytes: usize) {
     let _ = (values, bytes);
 }
 
+/// As [`prefetch`], into the second-level cache: for more than the first one holds.
+#[inline(always)]
+pub(crate) fn prefetch_far(start: *const u8, bytes: usize) {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    {
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        // SAFETY: as above.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(start.wrapping_add(bytes).cast()) };
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+    let _ = (start, bytes);
+}
+
 /// Sum of partial sums, pairwise; a power of two of them.
 #[inline(always)]
 pub(crate) fn fold<const N: usize>(mut lanes: [f32; N]) -> f32 {

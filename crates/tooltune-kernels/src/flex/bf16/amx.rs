@@ -7,7 +7,8 @@ use std::arch::asm;
 use std::marker::PhantomData;
 use std::sync::OnceLock;
 
-use super::tile::{Panels, SIDE, Tile};
+use super::ahead::Ahead;
+use super::tile::{Block, Panels, SIDE};
 
 /// Whether the processor has bf16 tiles and the operating system lets this process use them.
 pub(super) fn is_available() -> bool {
@@ -76,37 +77,27 @@ impl Drop for Configured {
     }
 }
 
-/// Asks for the tile after the one that a register points to. Columns come from the second-level cache, block by block; the processor does
-/// not foresee that.
-macro_rules! next_tile {
-    ($register:literal) => {
-        next_tile!($register, 0, 64, 128, 192, 256, 320, 384, 448, 512, 576, 640, 704, 768, 832, 896, 960)
-    };
-    ($register:literal, $($line:literal),*) => {
-        concat!($("prefetcht0 [{", $register, "} + {tile} + ", $line, "]\n"),*)
-    };
-}
-
-/// Multiplies two panels by two.
+/// Multiplies two panels by two, and asks for what comes next on the way.
 ///
 /// # Safety
-/// `sums` must be valid for 32 rows of 32 elements, `stride` elements apart, and the registers [`Configured`].
-pub(super) unsafe fn multiply(panels: Panels, sums: *mut f32, stride: usize, accumulate: bool) {
+/// The registers must be [`Configured`].
+pub(super) unsafe fn multiply(panels: Panels, sums: &mut Block, accumulate: bool, ahead: Ahead) {
     if panels.len() == 0 {
         return;
     }
     let [top, bottom] = panels.rows.map(|panel| panel.as_ptr());
     let [left, right] = panels.cols.map(|panel| panel.as_ptr());
-    // SAFETY: all four panels have `len` tiles, of which each turn reads one, and the caller vouches for the sums.
+    let [row_line, row_step] = panels.rows[0].strides().map(|elements| elements * size_of::<u16>());
+    // SAFETY: all four panels have `len` tiles, of which each turn reads one; a block is four tiles of sums. Prefetches are hints, for
+    // which any address will do.
     unsafe {
-        let lower = sums.add(SIDE * stride);
         asm!(
-            "test {accumulate}, {accumulate}",
+            "test {count}, {count}",
             "jz 2f",
-            "tileloadd tmm0, [{c0} + {c_stride}*1]",
-            "tileloadd tmm1, [{c0} + {c_stride}*1 + 64]",
-            "tileloadd tmm2, [{c1} + {c_stride}*1]",
-            "tileloadd tmm3, [{c1} + {c_stride}*1 + 64]",
+            "tileloadd tmm0, [{sums} + {line}*1]",
+            "tileloadd tmm1, [{sums} + {line}*1 + 1024]",
+            "tileloadd tmm2, [{sums} + {line}*1 + 2048]",
+            "tileloadd tmm3, [{sums} + {line}*1 + 3072]",
             "jmp 3f",
             "2:",
             "tilezero tmm0",
@@ -114,37 +105,48 @@ pub(super) unsafe fn multiply(panels: Panels, sums: *mut f32, stride: usize, acc
             "tilezero tmm2",
             "tilezero tmm3",
             "3:",
-            "tileloadd tmm4, [{top} + {line}*1]",
+            "tileloadd tmm4, [{top} + {row_line}*1]",
             "tileloadd tmm6, [{left} + {line}*1]",
             "tdpbf16ps tmm0, tmm4, tmm6",
             "tileloadd tmm7, [{right} + {line}*1]",
             "tdpbf16ps tmm1, tmm4, tmm7",
-            "tileloadd tmm5, [{bottom} + {line}*1]",
+            "tileloadd tmm5, [{bottom} + {row_line}*1]",
             "tdpbf16ps tmm2, tmm5, tmm6",
             "tdpbf16ps tmm3, tmm5, tmm7",
-            next_tile!("left"),
-            next_tile!("right"),
-            "add {top}, {tile}",
-            "add {bottom}, {tile}",
-            "add {left}, {tile}",
-            "add {right}, {tile}",
+            "mov {count}, [{ahead} + 16]",
+            "test {count}, {count}",
+            "jz 5f",
+            "mov {asked}, {start}",
+            "4:",
+            "prefetcht1 [{asked}]",
+            "add {asked}, [{ahead} + 8]",
+            "dec {count}",
+            "jnz 4b",
+            "add {start}, 64",
+            "5:",
+            "add {top}, {row_step}",
+            "add {bottom}, {row_step}",
+            "add {left}, 1024",
+            "add {right}, 1024",
             "dec {turns}",
             "jnz 3b",
-            "tilestored [{c0} + {c_stride}*1], tmm0",
-            "tilestored [{c0} + {c_stride}*1 + 64], tmm1",
-            "tilestored [{c1} + {c_stride}*1], tmm2",
-            "tilestored [{c1} + {c_stride}*1 + 64], tmm3",
+            "tilestored [{sums} + {line}*1], tmm0",
+            "tilestored [{sums} + {line}*1 + 1024], tmm1",
+            "tilestored [{sums} + {line}*1 + 2048], tmm2",
+            "tilestored [{sums} + {line}*1 + 3072], tmm3",
+            sums = in(reg) sums.as_mut_ptr(),
             top = inout(reg) top => _,
             bottom = inout(reg) bottom => _,
             left = inout(reg) left => _,
             right = inout(reg) right => _,
             turns = inout(reg) panels.len() => _,
-            accumulate = in(reg) usize::from(accumulate),
-            c0 = in(reg) sums,
-            c1 = in(reg) lower,
-            c_stride = in(reg) stride * size_of::<f32>(),
-            line = in(reg) 64usize,
-            tile = const size_of::<Tile>(),
+            row_line = in(reg) row_line,
+            row_step = in(reg) row_step,
+            line = in(reg) size_of::<[u32; SIDE]>(),
+            ahead = in(reg) &ahead,
+            start = inout(reg) ahead.start => _,
+            asked = out(reg) _,
+            count = inout(reg) usize::from(accumulate) => _,
             out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
             out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
             options(nostack),

@@ -1,11 +1,11 @@
 //! Vectors of 16 lanes and the dot product of bf16 pairs, `vdpbf16ps`.
 
 use std::arch::x86_64::{
-    __m512bh, __m512i, _mm512_dpbf16_ps, _mm512_load_si512, _mm512_loadu_ps, _mm512_set1_epi32,
-    _mm512_setzero_ps, _mm512_storeu_ps,
+    __m512bh, __m512i, _mm512_dpbf16_ps, _mm512_load_ps, _mm512_load_si512, _mm512_set1_epi32,
+    _mm512_setzero_ps, _mm512_store_ps,
 };
 
-use super::tile::{BLOCK, Panels, SIDE};
+use super::tile::{BLOCK, Block, Panels, SIDE};
 
 /// Rows whose sums are held in registers at a time, for both panels of columns.
 const ROWS: usize = 8;
@@ -18,23 +18,26 @@ pub(super) fn is_available() -> bool {
 /// Multiplies two panels by two.
 ///
 /// # Safety
-/// `sums` must be valid for 32 rows of 32 elements, `stride` elements apart, and the instructions available.
+/// The instructions must be available.
 #[target_feature(enable = "avx512f,avx512bf16")]
-pub(super) unsafe fn multiply(panels: Panels, sums: *mut f32, stride: usize, accumulate: bool) {
+pub(super) unsafe fn multiply(panels: Panels, sums: &mut Block, accumulate: bool) {
     for first in (0..BLOCK).step_by(ROWS) {
         let panel = panels.rows[first / SIDE];
         let mut acc = [[_mm512_setzero_ps(); 2]; ROWS];
-        // SAFETY: the rows from `first` on, each of two vectors, lie inside of the block; a line of a tile is one
-        // aligned vector of 16 pairs.
+        // SAFETY: a row of a square is one aligned vector, a line of a tile is one
+        // aligned vector of 16 pairs, and a panel of rows has as many tiles.
         unsafe {
-            let row = |row: usize| sums.add((first + row) * stride);
+            let mut row = |side: usize, row: usize| {
+                sums[first / SIDE * 2 + side].0[first % SIDE + row].as_mut_ptr().cast::<f32>()
+            };
             if accumulate {
                 for (index, acc) in acc.iter_mut().enumerate() {
-                    *acc = [_mm512_loadu_ps(row(index)), _mm512_loadu_ps(row(index).add(SIDE))];
+                    *acc = [_mm512_load_ps(row(0, index)), _mm512_load_ps(row(1, index))];
                 }
             }
-            for ((rows, left), right) in panel.iter().zip(panels.cols[0]).zip(panels.cols[1]) {
-                let pairs = rows.0.as_ptr().cast::<i32>().add(first % SIDE * SIDE);
+            let [line, step] = panel.strides();
+            for (tile, (left, right)) in panels.cols[0].iter().zip(panels.cols[1]).enumerate() {
+                let rows = panel.as_ptr().add(tile * step + first % SIDE * line);
                 for pair in 0..SIDE {
                     let cols = [left, right].map(|tile| {
                         std::mem::transmute::<__m512i, __m512bh>(_mm512_load_si512(
@@ -42,7 +45,9 @@ pub(super) unsafe fn multiply(panels: Panels, sums: *mut f32, stride: usize, acc
                         ))
                     });
                     for (index, acc) in acc.iter_mut().enumerate() {
-                        let both = _mm512_set1_epi32(pairs.add(index * SIDE + pair).read());
+                        let both = _mm512_set1_epi32(
+                            rows.add(index * line + 2 * pair).cast::<i32>().read_unaligned(),
+                        );
                         let both = std::mem::transmute::<__m512i, __m512bh>(both);
                         acc[0] = _mm512_dpbf16_ps(acc[0], both, cols[0]);
                         acc[1] = _mm512_dpbf16_ps(acc[1], both, cols[1]);
@@ -50,8 +55,8 @@ pub(super) unsafe fn multiply(panels: Panels, sums: *mut f32, stride: usize, acc
                 }
             }
             for (index, acc) in acc.iter().enumerate() {
-                _mm512_storeu_ps(row(index), acc[0]);
-                _mm512_storeu_ps(row(index).add(SIDE), acc[1]);
+                _mm512_store_ps(row(0, index), acc[0]);
+                _mm512_store_ps(row(1, index), acc[1]);
             }
         }
     }

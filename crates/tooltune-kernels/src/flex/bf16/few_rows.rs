@@ -22,10 +22,8 @@ pub(super) fn forward(weight: Weight, x: &[f32]) -> Vec<f32> {
             let count = bits.len() / inputs;
             sums.resize(count * rows, 0.0);
             products(bits, x, inputs, sums);
-            for (row, sums) in sums.chunks(count).enumerate() {
-                // SAFETY: the columns from `index · OUTPUTS` on belong to this task.
-                unsafe { out.write(row, index * OUTPUTS, sums) };
-            }
+            // SAFETY: the columns from `index · OUTPUTS` on belong to this task.
+            unsafe { out.columns(index * OUTPUTS, count) }.write_all(sums);
         });
     };
     if rows == 0 {

@@ -3,8 +3,9 @@
 use std::marker::PhantomData;
 use std::sync::OnceLock;
 
+use super::ahead::Ahead;
 use super::portable;
-use super::tile::{Panels, Sums};
+use super::tile::{Block, Panels};
 
 /// Instruction sets that have a kernel of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,21 +73,16 @@ pub(super) struct Session<'s> {
 }
 
 impl Session<'_> {
-    /// Computes the block of sums at `row` and `col`: `rows · cols`, added to what is there if `accumulate`.
-    pub(super) fn multiply(self, panels: Panels, sums: &mut Sums, [row, col]: [usize; 2], accumulate: bool) {
-        let stride = sums.stride();
-        let block = sums.block(row, col);
+    /// Computes a block of sums: `rows · cols`, added to what is there if `accumulate`. Meanwhile asks for what comes next.
+    pub(super) fn multiply(self, panels: Panels, sums: &mut Block, accumulate: bool, ahead: Ahead) {
         match self.isa {
-            // SAFETY: `enter` found the instructions and configured the tiles, and a block has 32 rows of 32
-            // elements.
+            // SAFETY: `enter` found the instructions and configured the tiles.
             #[cfg(target_arch = "x86_64")]
-            Isa::Amx => unsafe { super::amx::multiply(panels, block.as_mut_ptr(), stride, accumulate) },
-            // SAFETY: as above; no state is needed.
+            Isa::Amx => unsafe { super::amx::multiply(panels, sums, accumulate, ahead) },
+            // SAFETY: `enter` found the instructions.
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512Bf16 => unsafe {
-                super::avx512::multiply(panels, block.as_mut_ptr(), stride, accumulate)
-            },
-            Isa::Portable => portable::multiply(panels, block, stride, accumulate),
+            Isa::Avx512Bf16 => unsafe { super::avx512::multiply(panels, sums, accumulate) },
+            Isa::Portable => portable::multiply(panels, sums, accumulate),
         }
     }
 }

@@ -3,6 +3,8 @@
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 
+use super::tile::{BLOCK, SIDE};
+
 /// Rows of results, not written yet.
 pub(super) struct Rows<'a> {
     start: *mut f32,
@@ -11,7 +13,7 @@ pub(super) struct Rows<'a> {
     data: PhantomData<&'a mut [MaybeUninit<f32>]>,
 }
 
-// SAFETY: a pointer and sizes; the elements behind it are only reachable through the unsafe `write`, whose caller promises
+// SAFETY: a pointer and sizes; the elements behind it are only reachable through the unsafe `columns`, whose caller promises
 // that no two threads touch the same ones.
 unsafe impl Sync for Rows<'_> {}
 
@@ -30,19 +32,76 @@ impl<'a> Rows<'a> {
         self.count
     }
 
-    /// Writes `values` to row `row` from element `column` on.
+    /// Some columns of all rows.
     ///
     /// # Panics
-    /// If an element would lie outside of the row.
+    /// If an element would lie outside of its row.
     ///
     /// # Safety
-    /// No other thread may write these elements at the same time.
+    /// While the result lives, no other columns may share an element with it.
+    pub(super) unsafe fn columns(&self, first: usize, width: usize) -> Columns<'_> {
+        assert!(first + width <= self.width);
+        // SAFETY: inside of the first row, or just behind it.
+        let start = unsafe { self.start.add(first) };
+        Columns { start, count: self.count, stride: self.width, width, data: PhantomData }
+    }
+}
+
+/// Columns of the results that belong to one task.
+pub(super) struct Columns<'a> {
+    start: *mut f32,
+    count: usize,
+    stride: usize,
+    width: usize,
+    data: PhantomData<&'a mut [f32]>,
+}
+
+impl Columns<'_> {
+    /// Number of rows.
+    pub(super) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Number of columns.
+    pub(super) fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Writes two lines of sums to row `row` from column `column` on, as far as there are columns.
+    ///
+    /// # Panics
+    /// If there is no such row or column.
     #[inline(always)]
-    pub(super) unsafe fn write(&self, row: usize, column: usize, values: &[f32]) {
-        assert!(row < self.count && column + values.len() <= self.width);
-        // SAFETY: inside of the output, as just checked, which nobody else reads or writes now.
-        unsafe {
-            self.start.add(row * self.width + column).copy_from_nonoverlapping(values.as_ptr(), values.len());
+    pub(super) fn write(&mut self, row: usize, column: usize, [left, right]: [&[u32; SIDE]; 2]) {
+        assert!(row < self.count && column < self.width);
+        // SAFETY: inside of the row, as just checked.
+        let start = unsafe { self.start.add(row * self.stride + column).cast::<[u32; SIDE]>() };
+        if column + BLOCK <= self.width {
+            // SAFETY: these elements are inside of the row and belong to this task. Any bits are valid for `f32`.
+            unsafe {
+                start.write_unaligned(*left);
+                start.add(1).write_unaligned(*right);
+            }
+            return;
+        }
+        for (index, word) in left.iter().chain(right).take(self.width - column).enumerate() {
+            // SAFETY: as above, as far as the row goes.
+            unsafe { start.cast::<u32>().add(index).write(*word) };
+        }
+    }
+
+    /// Writes all rows.
+    ///
+    /// # Panics
+    /// If `values` are not as many elements.
+    pub(super) fn write_all(&mut self, values: &[f32]) {
+        assert!(values.len() == self.count * self.width);
+        for (row, values) in values.chunks_exact(self.width).enumerate() {
+            // SAFETY: inside of the row, and these elements belong to this task.
+            unsafe {
+                let start = self.start.add(row * self.stride);
+                start.copy_from_nonoverlapping(values.as_ptr(), self.width);
+            }
         }
     }
 }

@@ -1,7 +1,10 @@
 //! Every instruction set against a naive product in `f64`.
 
 use super::portable::{narrow, widen};
-use super::{FEW_ROWS, Isa, MAX_DEPTH, MAX_ROWS, Weight};
+use super::{FEW_ROWS, Isa, MAX_ROWS, Weight};
+
+/// More than two pieces of a sum, whatever the direction and the number of rows.
+const DEEP: usize = 2 * 4096 + 40;
 use crate::testing::{random, values};
 
 fn floats(len: usize, seed: u64) -> Vec<f32> {
@@ -71,8 +74,11 @@ fn every_instruction_set_at_many_sizes() {
 #[cfg_attr(miri, ignore = "minutes")]
 fn deep_tall_and_wide() {
     for isa in Isa::available() {
-        check(isa, 40, 50, 2 * MAX_DEPTH + 40);
-        check(isa, 40, MAX_DEPTH + 7, 20);
+        check(isa, 40, 50, DEEP);
+        // As much as does not stay near, with rows in place and without.
+        check(isa, 90, 67, DEEP);
+        check(isa, 90, 64, 8192);
+        check(isa, 40, 1000, 20);
         check(isa, MAX_ROWS + 5, 17, 33);
         check(isa, 9, 300, 300);
     }

@@ -2,7 +2,7 @@
 
 use super::tile::SIDE;
 
-/// A square of words, a cache line a row.
+/// A square of words, pairs of bf16 or `f32`, a cache line a row.
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
 pub(super) struct Square(pub(super) [[u32; SIDE]; SIDE]);

@@ -1,7 +1,9 @@
 //! Every path against a naive product in `f64`.
 
 use super::few_rows::generic_products;
-use super::{BLOCK, FEW_ROWS, Isa, WIDENED, Weight, narrowed, widen};
+use super::{BLOCK, FEW_ROWS, Isa, Weight};
+use crate::flex::bf16::portable::widen;
+use crate::flex::bf16::source::Source;
 use crate::testing::{random, values};
 
 struct Stored {
@@ -97,12 +99,13 @@ fn many_sizes() {
     }
 }
 
-/// More than one part of the weight, rows longer than what is fetched ahead.
+/// Several pieces of a sum and several stripes, rows longer than what is fetched ahead.
 #[test]
 #[cfg_attr(miri, ignore = "minutes")]
 fn deep_and_tall() {
     check(Isa::best(), 3, 5, 100 * BLOCK + 7);
-    check(Isa::best(), 9, WIDENED / 4096 + 3, 4096);
+    check(Isa::best(), 9, 1027, 4096);
+    check(Isa::best(), 300, 515, 2500);
 }
 
 /// Each instruction set of the path for a few rows, also those that a better one hides here.
@@ -154,11 +157,12 @@ fn instruction_sets_for_a_few_rows() {
 #[test]
 fn widening_rounds_to_nearest() {
     for inputs in [1, 31, 32, 70] {
-        let stored = Stored::random(1, inputs, 5);
-        let mut bits = vec![0; inputs];
-        narrowed(&stored.values, &stored.scales, &mut bits);
-        for (column, &bits) in bits.iter().enumerate() {
-            assert_eq!(widen(bits), rounded(stored.element(0, column)));
+        let stored = Stored::random(2, inputs, 5);
+        for (row, block) in [(0, 0), (1, inputs.div_ceil(BLOCK) - 1)] {
+            let line = stored.weight().line(row, block * BLOCK);
+            for (column, &bits) in line.iter().enumerate().take(inputs - block * BLOCK) {
+                assert_eq!(widen(bits), rounded(stored.element(row, block * BLOCK + column)));
+            }
         }
     }
 }
