@@ -8,8 +8,10 @@ use crate::flex::simd::{LANES, fma, fold, multiversion, prefetch};
 
 /// Outputs that one task computes.
 const OUTPUTS: usize = 64;
+/// Outputs whose sums are held in registers at a time: they share the loads of `x`, and memory is read in as many places.
+const TOGETHER: usize = 4;
 /// How far ahead the weight is asked for.
-const AHEAD_BYTES: usize = 2048;
+const AHEAD_BYTES: usize = 1024;
 
 /// `rows × outputs` results.
 pub(super) fn forward(weight: Weight, x: &[f32]) -> Vec<f32> {
@@ -37,27 +39,43 @@ multiversion! {
     /// All rows of `x` times all rows of the weight; `out` is `rows × outputs`.
     fn products<FMA>(bits: &[u16], x: &[f32], inputs: usize, out: &mut [f32]) {
         let count = bits.len() / inputs;
-        for (output, bits) in bits.chunks_exact(inputs).enumerate() {
+        let mut groups = bits.chunks_exact(TOGETHER * inputs);
+        for (group, bits) in (&mut groups).enumerate() {
             for (row, x) in x.chunks_exact(inputs).enumerate() {
-                out[row * count + output] = dot::<FMA>(bits, x);
+                let sums = dots::<FMA, TOGETHER>(bits, x);
+                out[row * count + group * TOGETHER..][..TOGETHER].copy_from_slice(&sums);
+            }
+        }
+        let done = count / TOGETHER * TOGETHER;
+        for (output, bits) in groups.remainder().chunks_exact(inputs).enumerate() {
+            for (row, x) in x.chunks_exact(inputs).enumerate() {
+                [out[row * count + done + output]] = dots::<FMA, 1>(bits, x);
             }
         }
     }
 }
 
-/// The product of a row of the weight with a row of `x` of the same length.
+/// The products of `N` rows of the weight, which follow each other, with a row of `x`. Each sum is the same whatever `N` is.
 #[inline(always)]
-fn dot<const FMA: bool>(bits: &[u16], x: &[f32]) -> f32 {
-    let mut lanes = [0.0f32; LANES];
-    let (mut bits, mut x) = (bits.chunks_exact(LANES), x.chunks_exact(LANES));
-    for (bits, x) in (&mut bits).zip(&mut x) {
-        prefetch(bits, AHEAD_BYTES);
-        for (acc, (&bits, &x)) in lanes.iter_mut().zip(bits.iter().zip(x)) {
-            *acc = fma::<FMA>(widen(bits), x, *acc);
+fn dots<const FMA: bool, const N: usize>(bits: &[u16], x: &[f32]) -> [f32; N] {
+    let mut lanes = [[0.0f32; LANES]; N];
+    let (parts, rest) = x.as_chunks::<LANES>();
+    for (index, x) in parts.iter().enumerate() {
+        for (row, lanes) in lanes.iter_mut().enumerate() {
+            let bits = &bits[row * (parts.len() * LANES + rest.len()) + index * LANES..][..LANES];
+            prefetch(bits, AHEAD_BYTES);
+            for (acc, (&bits, &x)) in lanes.iter_mut().zip(bits.iter().zip(x)) {
+                *acc = fma::<FMA>(widen(bits), x, *acc);
+            }
         }
     }
-    for (acc, (&bits, &x)) in lanes.iter_mut().zip(bits.remainder().iter().zip(x.remainder())) {
-        *acc = fma::<FMA>(widen(bits), x, *acc);
+    let mut sums = [0.0; N];
+    for (row, (sum, mut lanes)) in sums.iter_mut().zip(lanes).enumerate() {
+        let bits = &bits[(row + 1) * (parts.len() * LANES + rest.len()) - rest.len()..];
+        for (acc, (&bits, &x)) in lanes.iter_mut().zip(bits.iter().zip(rest)) {
+            *acc = fma::<FMA>(widen(bits), x, *acc);
+        }
+        *sum = fold(lanes);
     }
-    fold(lanes)
+    sums
 }
