@@ -77,6 +77,13 @@ impl Drop for Configured {
     }
 }
 
+/// What the assembly reads from memory, which leaves some registers to the compiler.
+#[repr(C)]
+struct Memory {
+    ahead: Ahead,
+    row_step: usize,
+}
+
 /// Multiplies two panels by two, and asks for what comes next on the way.
 ///
 /// # Safety
@@ -88,6 +95,7 @@ pub(super) unsafe fn multiply(panels: Panels, sums: &mut Block, accumulate: bool
     let [top, bottom] = panels.rows.map(|panel| panel.as_ptr());
     let [left, right] = panels.cols.map(|panel| panel.as_ptr());
     let [row_line, row_step] = panels.rows[0].strides().map(|elements| elements * size_of::<u16>());
+    let memory = Memory { ahead, row_step };
     // SAFETY: all four panels have `len` tiles, of which each turn reads one; a block is four tiles of sums. Prefetches are hints, for
     // which any address will do.
     unsafe {
@@ -113,19 +121,19 @@ pub(super) unsafe fn multiply(panels: Panels, sums: &mut Block, accumulate: bool
             "tileloadd tmm5, [{bottom} + {row_line}*1]",
             "tdpbf16ps tmm2, tmm5, tmm6",
             "tdpbf16ps tmm3, tmm5, tmm7",
-            "mov {count}, [{ahead} + 16]",
+            "mov {count}, [{memory} + 16]",
             "test {count}, {count}",
             "jz 5f",
             "mov {asked}, {start}",
             "4:",
             "prefetcht1 [{asked}]",
-            "add {asked}, [{ahead} + 8]",
+            "add {asked}, [{memory} + 8]",
             "dec {count}",
             "jnz 4b",
             "add {start}, 64",
             "5:",
-            "add {top}, {row_step}",
-            "add {bottom}, {row_step}",
+            "add {top}, [{memory} + 24]",
+            "add {bottom}, [{memory} + 24]",
             "add {left}, 1024",
             "add {right}, 1024",
             "dec {turns}",
@@ -141,9 +149,8 @@ pub(super) unsafe fn multiply(panels: Panels, sums: &mut Block, accumulate: bool
             right = inout(reg) right => _,
             turns = inout(reg) panels.len() => _,
             row_line = in(reg) row_line,
-            row_step = in(reg) row_step,
             line = in(reg) size_of::<[u32; SIDE]>(),
-            ahead = in(reg) &ahead,
+            memory = in(reg) &memory,
             start = inout(reg) ahead.start => _,
             asked = out(reg) _,
             count = inout(reg) usize::from(accumulate) => _,

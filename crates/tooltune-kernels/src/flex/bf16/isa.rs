@@ -73,8 +73,10 @@ pub(super) struct Session<'s> {
 }
 
 impl Session<'_> {
-    /// Computes a block of sums: `rows · cols`, added to what is there if `accumulate`. Meanwhile asks for what comes next.
+    /// Computes a block of sums: `rows · cols`, added to what is there if `accumulate`. With tile registers, what comes next is asked for meanwhile.
     pub(super) fn multiply(self, panels: Panels, sums: &mut Block, accumulate: bool, ahead: Ahead) {
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = ahead;
         match self.isa {
             // SAFETY: `enter` found the instructions and configured the tiles.
             #[cfg(target_arch = "x86_64")]

@@ -1,7 +1,7 @@
 //! Products with weights that stay in bf16: half the memory of f32, and instructions that are several times faster.
 //!
-//! A weight is read as a checkpoint stores it, `[out, in]`, row by row, and is never widened or copied as a whole. Forward it is read where it
-//! lies; backward, blocks of it are arranged on the way into the second-level cache, once for each block of up to 1024 rows of activations: a
+//! A weight is read as a checkpoint stores it, `[out, in]`, row by row, and is never widened or copied as a whole. Forward its whole tiles are read
+//! where they lie; backward, blocks of it are arranged on the way into the second-level cache, once for each block of up to 1024 rows of activations: a
 //! cost that these rows share. The other operand is rounded to bf16 (to nearest, ties to even), sums are `f32`. A few rows, as in
 //! decoding, take a path of their own, bound by the reading of the weights, with `f32` activations.
 //!

@@ -35,12 +35,12 @@ impl<'a> Rows<'a> {
     /// Some columns of all rows.
     ///
     /// # Panics
-    /// If an element would lie outside of its row.
+    /// If an element would lie outside of its row, or there are no rows.
     ///
     /// # Safety
     /// While the result lives, no other columns may share an element with it.
     pub(super) unsafe fn columns(&self, first: usize, width: usize) -> Columns<'_> {
-        assert!(first + width <= self.width);
+        assert!(self.count > 0 && first + width <= self.width);
         // SAFETY: inside of the first row, or just behind it.
         let start = unsafe { self.start.add(first) };
         Columns { start, count: self.count, stride: self.width, width, data: PhantomData }

@@ -62,6 +62,7 @@ impl<'a> RowPanel<'a> {
     }
 
     /// The first element of the first row.
+    #[cfg(target_arch = "x86_64")]
     pub(super) fn as_ptr(&self) -> *const u16 {
         self.data.as_ptr()
     }
