@@ -86,27 +86,27 @@ pub(crate) fn max(values: &[f32]) -> f32 {
 }
 
 /// Defines a function whose body is compiled for AVX-512, AVX2 with FMA, and the baseline, and picks the best
-/// one the processor has. The body sees a constant `FMA`.
+/// one the processor has. The body sees a constant `FMA`. Types with a bound each may follow it.
 macro_rules! multiversion {
-    ($(#[$meta:meta])* $vis:vis fn $name:ident<$fma:ident>($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block) => {
+    ($(#[$meta:meta])* $vis:vis fn $name:ident<$fma:ident $(, $type:ident: $bound:path)*>($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block) => {
         $(#[$meta])*
         #[allow(clippy::too_many_arguments)]
-        $vis fn $name($($arg: $ty),*) $(-> $ret)? {
+        $vis fn $name<$($type: $bound),*>($($arg: $ty),*) $(-> $ret)? {
             #[inline(always)]
             #[allow(clippy::too_many_arguments)]
-            fn generic<const $fma: bool>($($arg: $ty),*) $(-> $ret)? $body
+            fn generic<const $fma: bool, $($type: $bound),*>($($arg: $ty),*) $(-> $ret)? $body
 
             #[cfg(target_arch = "x86_64")]
             {
                 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
                 #[allow(clippy::too_many_arguments)]
-                fn avx512($($arg: $ty),*) $(-> $ret)? {
-                    generic::<true>($($arg),*)
+                fn avx512<$($type: $bound),*>($($arg: $ty),*) $(-> $ret)? {
+                    generic::<true, $($type),*>($($arg),*)
                 }
                 #[target_feature(enable = "avx2,fma")]
                 #[allow(clippy::too_many_arguments)]
-                fn avx2($($arg: $ty),*) $(-> $ret)? {
-                    generic::<true>($($arg),*)
+                fn avx2<$($type: $bound),*>($($arg: $ty),*) $(-> $ret)? {
+                    generic::<true, $($type),*>($($arg),*)
                 }
                 match $crate::flex::simd::Level::detect() {
                     // SAFETY: `detect` found every feature that the callee is compiled for.
@@ -116,7 +116,7 @@ macro_rules! multiversion {
                     $crate::flex::simd::Level::Baseline => {}
                 }
             }
-            generic::<{ cfg!(target_arch = "aarch64") }>($($arg),*)
+            generic::<{ cfg!(target_arch = "aarch64") }, $($type),*>($($arg),*)
         }
     };
 }

@@ -3,7 +3,7 @@
 use super::ahead::Ahead;
 use super::isa::Isa;
 use super::output::{Columns, Rows};
-use super::source::Source;
+use super::source::{self, Source};
 use super::stripe::{Scratch, Stripe, stripes};
 use super::tile::{BLOCK, DEPTH, Panels, RowPanel, SIDE, Sums, Tile, scratch};
 use super::{pack, pieces};
@@ -30,7 +30,7 @@ pub(super) fn backward(source: impl Source, isa: Isa, g: &[f32], out: Rows) {
             for (start, len) in pieces(outputs, DEPTH_OF_PIECE) {
                 let len = len.div_ceil(DEPTH);
                 let tiles = scratch(tiles, stripe.panels() * len);
-                source.pack_cols([start, stripe.first], stripe.panels(), tiles);
+                source::pack_cols(source, [start, stripe.first], stripe.panels(), tiles);
                 let panel =
                     |panel: usize| RowPanel::packed(&rows[panel * per_panel + start / DEPTH..][..len]);
                 for top in (0..panels).step_by(2) {

@@ -58,11 +58,12 @@ multiversion! {
 /// The products of `N` rows of the weight, which follow each other, with a row of `x`. Each sum is the same whatever `N` is.
 #[inline(always)]
 fn dots<const FMA: bool, const N: usize>(bits: &[u16], x: &[f32]) -> [f32; N] {
+    let inputs = x.len();
     let mut lanes = [[0.0f32; LANES]; N];
     let (parts, rest) = x.as_chunks::<LANES>();
     for (index, x) in parts.iter().enumerate() {
         for (row, lanes) in lanes.iter_mut().enumerate() {
-            let bits = &bits[row * (parts.len() * LANES + rest.len()) + index * LANES..][..LANES];
+            let bits = &bits[row * inputs + index * LANES..][..LANES];
             prefetch(bits, AHEAD_BYTES);
             for (acc, (&bits, &x)) in lanes.iter_mut().zip(bits.iter().zip(x)) {
                 *acc = fma::<FMA>(widen(bits), x, *acc);
@@ -71,7 +72,7 @@ fn dots<const FMA: bool, const N: usize>(bits: &[u16], x: &[f32]) -> [f32; N] {
     }
     let mut sums = [0.0; N];
     for (row, (sum, mut lanes)) in sums.iter_mut().zip(lanes).enumerate() {
-        let bits = &bits[(row + 1) * (parts.len() * LANES + rest.len()) - rest.len()..];
+        let bits = &bits[(row + 1) * inputs - rest.len()..];
         for (acc, (&bits, &x)) in lanes.iter_mut().zip(bits.iter().zip(rest)) {
             *acc = fma::<FMA>(widen(bits), x, *acc);
         }

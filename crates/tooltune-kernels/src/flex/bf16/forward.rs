@@ -3,7 +3,7 @@
 use super::ahead::Next;
 use super::isa::Isa;
 use super::output::{Columns, Rows};
-use super::source::Source;
+use super::source::{self, Source};
 use super::stripe::{Scratch, Stripe, stripes};
 use super::tile::{BLOCK, DEPTH, Panels, RowPanel, SIDE, Sums, Tile, scratch};
 use super::{pack, pieces};
@@ -44,7 +44,7 @@ pub(super) fn forward(source: impl Source, isa: Isa, x: &[f32], out: Rows) {
                 let len = len.div_ceil(DEPTH);
                 let rows = rows.unwrap_or_else(|| {
                     let tiles = scratch(tiles, stripe.panels() * len);
-                    source.pack_rows([stripe.first, start], stripe.panels(), tiles);
+                    source::pack_rows(source, [stripe.first, start], stripe.panels(), tiles);
                     tiles.chunks_exact(len).map(RowPanel::packed).collect()
                 });
                 let panel = |panel: usize| &cols[panel * per_panel + start / DEPTH..][..len];

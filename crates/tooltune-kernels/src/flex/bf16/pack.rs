@@ -2,7 +2,7 @@
 
 use super::Weight;
 use super::portable::narrow;
-use super::source::{self, Source};
+use super::source::Source;
 use super::tile::{DEPTH, RowPanel, SIDE, Tile};
 use crate::flex::simd::multiversion;
 
@@ -28,14 +28,6 @@ impl Source for Weight<'_> {
         (row + SIDE <= self.outputs && column + len * DEPTH <= self.inputs)
             .then(|| RowPanel::in_place(&self.bits[row * self.inputs + column..], self.inputs, len))
     }
-
-    fn pack_rows(self, from: [usize; 2], panels: usize, tiles: &mut [Tile]) {
-        weight_rows(self, from, panels, tiles);
-    }
-
-    fn pack_cols(self, from: [usize; 2], panels: usize, tiles: &mut [Tile]) {
-        weight_cols(self, from, panels, tiles);
-    }
 }
 
 /// Less than a line.
@@ -44,20 +36,6 @@ fn end_of_row(rest: &[u16]) -> [u16; DEPTH] {
     let mut line = [0; DEPTH];
     line[..rest.len()].copy_from_slice(rest);
     line
-}
-
-multiversion! {
-    fn weight_rows<FMA>(weight: Weight, from: [usize; 2], panels: usize, tiles: &mut [Tile]) {
-        let _ = FMA;
-        source::pack_rows(weight, from, panels, tiles);
-    }
-}
-
-multiversion! {
-    fn weight_cols<FMA>(weight: Weight, from: [usize; 2], panels: usize, tiles: &mut [Tile]) {
-        let _ = FMA;
-        source::pack_cols(weight, from, panels, tiles);
-    }
 }
 
 multiversion! {

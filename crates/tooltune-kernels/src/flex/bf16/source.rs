@@ -1,7 +1,7 @@
 //! Weights that tiles are made of.
 
 use super::tile::{DEPTH, RowPanel, SIDE, Tile};
-use crate::flex::simd::prefetch_far;
+use crate::flex::simd::{multiversion, prefetch_far};
 
 /// Rows ahead of the present one of which the columns are asked for. Parts of rows are read, each in a page of its own: what the processor
 /// foresees ends with the page.
@@ -24,68 +24,68 @@ pub(in crate::flex) trait Source: Copy + Send + Sync {
 
     /// `len` tiles of the 16 rows from `row` on, columns from `column` on, where they lie; `None` if they do not lie there as whole tiles.
     fn in_place(&self, row: usize, column: usize, len: usize) -> Option<RowPanel<'_>>;
-
-    /// [`pack_rows`] for the instruction sets.
-    fn pack_rows(self, from: [usize; 2], panels: usize, tiles: &mut [Tile]);
-
-    /// [`pack_cols`] for the instruction sets.
-    fn pack_cols(self, from: [usize; 2], panels: usize, tiles: &mut [Tile]);
 }
 
-/// Tiles of rows: panels of 16 rows, one after the other, from a row and a column on; zero beyond the edges.
-#[inline(always)]
-pub(in crate::flex) fn pack_rows(
-    source: impl Source,
-    [row, column]: [usize; 2],
-    panels: usize,
-    tiles: &mut [Tile],
-) {
-    let [outputs, inputs] = source.dims();
-    let len = tiles.len() / panels;
-    let width = inputs.saturating_sub(column).min(len * DEPTH);
-    for (panel, tiles) in tiles.chunks_exact_mut(len).enumerate() {
-        let row = row + panel * SIDE;
-        let height = outputs.saturating_sub(row).min(SIDE);
-        if height < SIDE || width < len * DEPTH {
-            tiles.fill(Tile::ZERO);
-        }
-        // Row by row, as they lie in memory.
-        for index in 0..height {
-            for (tile, start) in tiles.iter_mut().zip((column..column + width).step_by(DEPTH)) {
-                ask(source, row + index, start);
-                tile.0[index] = source.line(row + index, start);
+multiversion! {
+    /// Tiles of rows: panels of 16 rows, one after the other, from a row and a column on; zero beyond the edges.
+    pub(super) fn pack_rows<FMA, S: Source>(
+        source: S,
+        from: [usize; 2],
+        panels: usize,
+        tiles: &mut [Tile],
+    ) {
+        let _ = FMA;
+        let [row, column] = from;
+        let [outputs, inputs] = source.dims();
+        let len = tiles.len() / panels;
+        let width = inputs.saturating_sub(column).min(len * DEPTH);
+        for (panel, tiles) in tiles.chunks_exact_mut(len).enumerate() {
+            let row = row + panel * SIDE;
+            let height = outputs.saturating_sub(row).min(SIDE);
+            if height < SIDE || width < len * DEPTH {
+                tiles.fill(Tile::ZERO);
+            }
+            // Row by row, as they lie in memory.
+            for index in 0..height {
+                for (tile, start) in tiles.iter_mut().zip((column..column + width).step_by(DEPTH)) {
+                    ask(source, row + index, start);
+                    tile.0[index] = source.line(row + index, start);
+                }
             }
         }
     }
 }
 
-/// Tiles of columns: panels of 16 columns, an even number of them, one after the other, from a row and a column on; zero beyond the edges.
-#[inline(always)]
-pub(in crate::flex) fn pack_cols(
-    source: impl Source,
-    [row, column]: [usize; 2],
-    panels: usize,
-    tiles: &mut [Tile],
-) {
-    let [outputs, inputs] = source.dims();
-    let len = tiles.len() / panels;
-    let width = inputs.saturating_sub(column).min(panels * SIDE);
-    let height = outputs.saturating_sub(row).min(len * DEPTH);
-    if width < panels * SIDE || height < len * DEPTH {
-        tiles.fill(Tile::ZERO);
-    }
-    for index in (0..height).step_by(2) {
-        let (tile, pair) = (index / DEPTH, index % DEPTH / 2);
-        // Two panels at a time.
-        let slots = tiles.chunks_exact_mut(2 * len).zip((column..column + width).step_by(DEPTH));
-        for (panels, start) in slots {
-            ask(source, row + index, start);
-            ask(source, row + index + 1, start);
-            let even = source.line(row + index, start);
-            let odd = if index + 1 < height { source.line(row + index + 1, start) } else { [0; DEPTH] };
-            let (left, right) = panels.split_at_mut(len);
-            interleave(&even[..SIDE], &odd[..SIDE], &mut left[tile].0[pair]);
-            interleave(&even[SIDE..], &odd[SIDE..], &mut right[tile].0[pair]);
+multiversion! {
+    /// Tiles of columns: panels of 16 columns, an even number of them, one after the other, from a row and a column on; zero beyond the edges.
+    pub(super) fn pack_cols<FMA, S: Source>(
+        source: S,
+        from: [usize; 2],
+        panels: usize,
+        tiles: &mut [Tile],
+    ) {
+        let _ = FMA;
+        let [row, column] = from;
+        let [outputs, inputs] = source.dims();
+        let len = tiles.len() / panels;
+        let width = inputs.saturating_sub(column).min(panels * SIDE);
+        let height = outputs.saturating_sub(row).min(len * DEPTH);
+        if width < panels * SIDE || height < len * DEPTH {
+            tiles.fill(Tile::ZERO);
+        }
+        for index in (0..height).step_by(2) {
+            let (tile, pair) = (index / DEPTH, index % DEPTH / 2);
+            // Two panels at a time.
+            let slots = tiles.chunks_exact_mut(2 * len).zip((column..column + width).step_by(DEPTH));
+            for (panels, start) in slots {
+                ask(source, row + index, start);
+                ask(source, row + index + 1, start);
+                let even = source.line(row + index, start);
+                let odd = if index + 1 < height { source.line(row + index + 1, start) } else { [0; DEPTH] };
+                let (left, right) = panels.split_at_mut(len);
+                interleave(&even[..SIDE], &odd[..SIDE], &mut left[tile].0[pair]);
+                interleave(&even[SIDE..], &odd[SIDE..], &mut right[tile].0[pair]);
+            }
         }
     }
 }

@@ -12,7 +12,7 @@ pub(super) const BLOCK: usize = 2 * SIDE;
 /// 16 × 32 elements of bf16, a cache line for each row (or pair of the summed dimension).
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
-pub(in crate::flex) struct Tile(pub(in crate::flex) [[u16; DEPTH]; SIDE]);
+pub(super) struct Tile(pub(super) [[u16; DEPTH]; SIDE]);
 
 impl Tile {
     /// All zero.

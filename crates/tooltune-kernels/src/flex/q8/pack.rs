@@ -2,9 +2,8 @@
 
 use super::Weight;
 use crate::flex::bf16::portable::{narrow, widen};
-use crate::flex::bf16::source::{self, Source};
-use crate::flex::bf16::tile::{DEPTH, RowPanel, Tile};
-use crate::flex::simd::multiversion;
+use crate::flex::bf16::source::Source;
+use crate::flex::bf16::tile::{DEPTH, RowPanel};
 use crate::quantized::BLOCK;
 
 const _: () = assert!(BLOCK == DEPTH, "a line of a tile is a block");
@@ -34,27 +33,5 @@ impl Source for Weight<'_> {
 
     fn in_place(&self, _: usize, _: usize, _: usize) -> Option<RowPanel<'_>> {
         None
-    }
-
-    fn pack_rows(self, from: [usize; 2], panels: usize, tiles: &mut [Tile]) {
-        weight_rows(self, from, panels, tiles);
-    }
-
-    fn pack_cols(self, from: [usize; 2], panels: usize, tiles: &mut [Tile]) {
-        weight_cols(self, from, panels, tiles);
-    }
-}
-
-multiversion! {
-    fn weight_rows<FMA>(weight: Weight, from: [usize; 2], panels: usize, tiles: &mut [Tile]) {
-        let _ = FMA;
-        source::pack_rows(weight, from, panels, tiles);
-    }
-}
-
-multiversion! {
-    fn weight_cols<FMA>(weight: Weight, from: [usize; 2], panels: usize, tiles: &mut [Tile]) {
-        let _ = FMA;
-        source::pack_cols(weight, from, panels, tiles);
     }
 }
