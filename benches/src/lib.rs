@@ -104,10 +104,7 @@ pub fn next_tokens<M: CausalLm>(
     cache: &mut KvCache,
     device: &Device,
 ) -> Tensor<1, Int> {
-    let hidden = model.hidden_states(batch, Some(cache));
-    let [rows, seq, width] = hidden.dims();
-    let last = hidden.narrow(1, seq - 1, 1).reshape([rows, width]);
-    let best = model.logits(last).argmax(1).reshape([rows]);
+    let best = model.next_logits(batch, Some(cache)).argmax(1).reshape([batch.batch()]);
     sync(device);
     best
 }

@@ -54,10 +54,17 @@ fn gradients<M: CausalLm>(model: &M, config: &TrainingConfig) -> (f64, Gradients
     accumulate(model, &batches(), &objective, config, 3).expect("gradients")
 }
 
-/// Parameters that learn, by name; of what is trained whole as well.
 fn compare(name: &str, model: &Gemma2<LoraLinear>, expected: &TrainingConfig, actual: &TrainingConfig) {
-    let (expected_loss, expected) = gradients(model, expected);
-    let (loss, actual) = gradients(model, actual);
+    assert_same(name, model, gradients(model, expected), gradients(model, actual));
+}
+
+/// Parameters that learn, by name; of what is trained whole as well.
+fn assert_same(
+    name: &str,
+    model: &Gemma2<LoraLinear>,
+    (expected_loss, expected): (f64, GradientsParams),
+    (loss, actual): (f64, GradientsParams),
+) {
     let difference = (loss - expected_loss).abs() / expected_loss;
     assert!(difference <= 1e-6, "{name}: the losses are {loss} and {expected_loss}");
     let mut worst = 0f32;
@@ -262,6 +269,18 @@ impl CausalLm for Recording {
     }
     fn layer_activations(&self, index: usize) -> LayerActivations {
         self.model.layer_activations(index)
+    }
+}
+
+/// [`Recording`] leaves it to the trait to take the rows, out of all that the last layer computes.
+#[test]
+fn the_last_layer_computes_what_is_trained() {
+    let _alone = alone();
+    let model = adapted(&LoraConfig { r: 4, ..LoraConfig::default() });
+    let whole = Recording { model: model.clone(), calls: Arc::default() };
+    for checkpointing in [GradientCheckpointing::Off, GradientCheckpointing::On] {
+        let config = config(checkpointing, 1);
+        assert_same("trained rows", &model, gradients(&whole, &config), gradients(&model, &config));
     }
 }
 

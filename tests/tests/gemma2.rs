@@ -1,7 +1,7 @@
 //! The model against transformers: every constant is read from the reference files.
 #![recursion_limit = "256"]
 
-use burn::tensor::{DType, Device, Tensor};
+use burn::tensor::{DType, Device, Int, Tensor};
 use tooltune_gemma2::{Gemma2, Gemma2Config, LayerType};
 use tooltune_lm::generation::Generated;
 use tooltune_lm::{
@@ -61,6 +61,31 @@ fn padded_batches() {
             worst = worst.max(max_diff(&logits[range.clone()], &expected[range]));
         }
         report(&format!("{side}-padded logits"), worst);
+    }
+}
+
+#[test]
+fn some_rows_are_those_of_all() {
+    let (model, reference) = (base(), golden("forward.safetensors"));
+    let ids = reference.ids("ids").swap_remove(0);
+    let (short, half) = (&ids[..ids.len() / 3], ids.len() / 2);
+    let batches = [
+        TokenBatch::padded(&[short, &ids], Padding::Left, 0),
+        TokenBatch::packed(&[vec![short, &ids[..half]], vec![&ids]], 0),
+    ];
+    for batch in batches {
+        let tokens = batch.batch() * batch.seq();
+        // Not in their order, and one of them twice.
+        let wanted: Vec<i32> = [tokens - 1, 0, batch.seq(), half, half].map(|row| row as i32).to_vec();
+        let rows = Tensor::<1, Int>::from_data(wanted.as_slice(), &model.device());
+        let all = model.hidden_states(&batch, None).reshape([tokens, model.hidden_size()]);
+        let expected = values(all.select(0, rows.clone()));
+        let mut cache = KvCache::new(model.num_layers(), batch.batch());
+        for cache in [None, Some(&mut cache)] {
+            let actual = values(model.hidden_rows(&batch, &rows, cache));
+            assert!(max_diff(&actual, &expected) <= 1e-5, "{}", max_diff(&actual, &expected));
+        }
+        assert_eq!(cache.len(), batch.seq(), "every token is cached");
     }
 }
 

@@ -1,7 +1,7 @@
 //! Self-attention with grouped queries, rotary positions and soft-capped scores.
 
 use burn::module::Module;
-use burn::tensor::{Bool, Tensor};
+use burn::tensor::{Bool, Int, Tensor};
 use tooltune_lm::{KvCache, Projection};
 
 use crate::Gemma2Config;
@@ -61,25 +61,26 @@ pub struct Rotary {
 
 impl<P: Projection> Gemma2Attention<P> {
     /// `[batch, seq, hidden] → [batch, seq, hidden]`; `hidden_keys` is true where a query must not look, `[batch, 1, seq, keys]`. With a
-    /// cache, the keys and values of `layer` are appended to it and all of it is attended to.
+    /// cache, the keys and values of `layer` are appended to it and all of it is attended to. With `rows` of `batch · seq`, only theirs are
+    /// projected at the end: `[1, rows, hidden]`.
     pub fn forward(
         &self,
         x: Tensor<3>,
         rotary: &Rotary,
         hidden_keys: Option<&Tensor<4, Bool>>,
         cache: Option<(&mut KvCache, usize)>,
+        rows: Option<&Tensor<1, Int>>,
     ) -> Tensor<3> {
         let [batch, seq, hidden] = x.dims();
         let HeadShape { num_attention_heads, num_key_value_heads, head_dim, query_pre_attn_scalar, softcap } =
             self.heads;
-        let rows = x.reshape([batch * seq, hidden]);
-        let heads =
-            |rows: Tensor<2>, heads: usize| rows.reshape([batch, seq, heads, head_dim]).swap_dims(1, 2);
+        let x = x.reshape([batch * seq, hidden]);
+        let heads = |x: Tensor<2>, heads: usize| x.reshape([batch, seq, heads, head_dim]).swap_dims(1, 2);
         let rotate = |x: Tensor<4>| tooltune_kernels::rope(x, rotary.cos.clone(), rotary.sin.clone());
 
-        let query = rotate(heads(self.q_proj.project(rows.clone()), num_attention_heads));
-        let key = rotate(heads(self.k_proj.project(rows.clone()), num_key_value_heads));
-        let value = heads(self.v_proj.project(rows), num_key_value_heads);
+        let query = rotate(heads(self.q_proj.project(x.clone()), num_attention_heads));
+        let key = rotate(heads(self.k_proj.project(x.clone()), num_key_value_heads));
+        let value = heads(self.v_proj.project(x), num_key_value_heads);
         let (key, value) = match cache {
             Some((cache, layer)) => cache.append(layer, key, value),
             None => (key, value),
@@ -87,6 +88,9 @@ impl<P: Projection> Gemma2Attention<P> {
         let scale = query_pre_attn_scalar.powf(-0.5);
         let out = tooltune_kernels::attention(query, key, value, hidden_keys, scale, softcap);
         let out = out.swap_dims(1, 2).reshape([batch * seq, num_attention_heads * head_dim]);
-        self.o_proj.project(out).reshape([batch, seq, hidden])
+        match rows {
+            Some(rows) => self.o_proj.project(out.select(0, rows.clone())).unsqueeze(),
+            None => self.o_proj.project(out).reshape([batch, seq, hidden]),
+        }
     }
 }

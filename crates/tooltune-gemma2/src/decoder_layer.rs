@@ -1,7 +1,7 @@
 //! One decoder layer.
 
 use burn::module::Module;
-use burn::tensor::{Bool, Tensor};
+use burn::tensor::{Bool, Int, Tensor};
 use tooltune_lm::{KvCache, LayerActivations, Projection};
 
 use crate::Gemma2Config;
@@ -27,16 +27,25 @@ pub struct Gemma2DecoderLayer<P: Module> {
 }
 
 impl<P: Projection> Gemma2DecoderLayer<P> {
-    /// `[batch, seq, hidden] → [batch, seq, hidden]`; see [`Gemma2Attention::forward`] for the other arguments.
+    /// `[batch, seq, hidden] → [batch, seq, hidden]`, or `[1, rows, hidden]` if only some rows of `batch · seq` are wanted; see
+    /// [`Gemma2Attention::forward`] for the other arguments.
     pub fn forward(
         &self,
         x: Tensor<3>,
         rotary: &Rotary,
         hidden_keys: Option<&Tensor<4, Bool>>,
         cache: Option<(&mut KvCache, usize)>,
+        rows: Option<&Tensor<1, Int>>,
     ) -> Tensor<3> {
-        let attended =
-            self.self_attn.forward(self.input_layernorm.forward(x.clone()), rotary, hidden_keys, cache);
+        let normed = self.input_layernorm.forward(x.clone());
+        let attended = self.self_attn.forward(normed, rotary, hidden_keys, cache, rows);
+        let x = match rows {
+            Some(rows) => {
+                let [batch, seq, hidden] = x.dims();
+                x.reshape([batch * seq, hidden]).select(0, rows.clone()).unsqueeze()
+            }
+            None => x,
+        };
         let x = x + self.post_attention_layernorm.forward(attended);
         let transformed = self.mlp.forward(self.pre_feedforward_layernorm.forward(x.clone()));
         x + self.post_feedforward_layernorm.forward(transformed)

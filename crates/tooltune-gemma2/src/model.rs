@@ -107,6 +107,22 @@ impl<P: Projection> Gemma2<P> {
         let table = |values| Tensor::from_data(TensorData::new(values, shape), (device, DType::F32));
         Rotary { cos: table(cos), sin: table(sin) }
     }
+
+    fn layer(
+        &self,
+        index: usize,
+        hidden: Tensor<3>,
+        rows: Option<&Tensor<1, Int>>,
+        context: &Gemma2Context,
+        cache: Option<&mut KvCache>,
+    ) -> Tensor<3> {
+        let mask = match self.config.layer_types[index] {
+            LayerType::SlidingAttention => &context.sliding,
+            LayerType::FullAttention => &context.full,
+        };
+        let cache = cache.map(|cache| (cache, index));
+        self.layers[index].forward(hidden, &context.rotary, mask.hidden(), cache, rows)
+    }
 }
 
 impl<P: Projection> CausalLm for Gemma2<P> {
@@ -155,12 +171,18 @@ impl<P: Projection> CausalLm for Gemma2<P> {
         context: &Gemma2Context,
         cache: Option<&mut KvCache>,
     ) -> Tensor<3> {
-        let mask = match self.config.layer_types[index] {
-            LayerType::SlidingAttention => &context.sliding,
-            LayerType::FullAttention => &context.full,
-        };
-        let cache = cache.map(|cache| (cache, index));
-        self.layers[index].forward(hidden, &context.rotary, mask.hidden(), cache)
+        self.layer(index, hidden, None, context, cache)
+    }
+
+    fn decoder_layer_rows(
+        &self,
+        index: usize,
+        hidden: Tensor<3>,
+        rows: &Tensor<1, Int>,
+        context: &Gemma2Context,
+        cache: Option<&mut KvCache>,
+    ) -> Tensor<3> {
+        self.layer(index, hidden, Some(rows), context, cache)
     }
 
     fn final_norm(&self, hidden: Tensor<3>) -> Tensor<3> {

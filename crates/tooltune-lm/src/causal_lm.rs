@@ -1,7 +1,7 @@
 //! The trait of a decoder-only language model.
 
 use burn::module::{Module, ModuleVisitor};
-use burn::tensor::{Device, Int, Tensor};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::activations::trained_inputs;
 use crate::{Head, KvCache, LayerActivations, TokenBatch};
@@ -17,7 +17,7 @@ pub trait CausalLm: Module {
     /// Size of the vocabulary.
     fn vocab_size(&self) -> usize;
 
-    /// Number of decoder layers.
+    /// Number of decoder layers, at least one.
     fn num_layers(&self) -> usize;
 
     /// Width of the residual stream.
@@ -40,6 +40,21 @@ pub trait CausalLm: Module {
         context: &Self::Context,
         cache: Option<&mut KvCache>,
     ) -> Tensor<3>;
+
+    /// One decoder layer of whose result only some rows of `batch · seq` are wanted, as of the last one: `[1, rows, hidden]`. These tokens
+    /// see all the others as ever. A model that overrides this computes nothing else for the others.
+    fn decoder_layer_rows(
+        &self,
+        index: usize,
+        hidden: Tensor<3>,
+        rows: &Tensor<1, Int>,
+        context: &Self::Context,
+        cache: Option<&mut KvCache>,
+    ) -> Tensor<3> {
+        let hidden = self.decoder_layer(index, hidden, context, cache);
+        let [batch, seq, width] = hidden.dims();
+        hidden.reshape([batch * seq, width]).select(0, rows.clone()).unsqueeze()
+    }
 
     /// The norm after the last layer, `[batch, seq, hidden]`.
     fn final_norm(&self, hidden: Tensor<3>) -> Tensor<3>;
@@ -69,6 +84,33 @@ pub trait CausalLm: Module {
             cache.advance(batch);
         }
         self.final_norm(hidden)
+    }
+
+    /// As [`hidden_states`](Self::hidden_states), of some tokens only, given as rows of `batch · seq`: `[rows, hidden]`.
+    fn hidden_rows(
+        &self,
+        batch: &TokenBatch,
+        rows: &Tensor<1, Int>,
+        mut cache: Option<&mut KvCache>,
+    ) -> Tensor<2> {
+        let context = self.context(batch, cache.as_deref());
+        let mut hidden = self.embed(batch.ids_tensor(&self.device()));
+        let last = self.num_layers() - 1;
+        for index in 0..last {
+            hidden = self.decoder_layer(index, hidden, &context, cache.as_deref_mut());
+        }
+        hidden = self.decoder_layer_rows(last, hidden, rows, &context, cache.as_deref_mut());
+        if let Some(cache) = cache {
+            cache.advance(batch);
+        }
+        self.final_norm(hidden).squeeze_dim(0)
+    }
+
+    /// Logits after the last token of every row of the batch, `[batch, vocab]`: what generation needs.
+    fn next_logits(&self, batch: &TokenBatch, cache: Option<&mut KvCache>) -> Tensor<2> {
+        let ends = (1..=batch.batch()).map(|row| i32::try_from(row * batch.seq() - 1).unwrap_or(i32::MAX));
+        let ends = Tensor::from_data(TensorData::new(ends.collect(), [batch.batch()]), &self.device());
+        self.logits(self.hidden_rows(batch, &ends, cache))
     }
 
     /// `[rows, hidden]` after the final norm → `[rows, vocab]` logits.

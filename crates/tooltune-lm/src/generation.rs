@@ -1,6 +1,6 @@
 //! Decoding: an iterator of tokens for one prompt, and whole batches for evaluation.
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::TensorData;
 
 use crate::{CausalLm, Error, KvCache, Padding, Sampler, SamplingConfig, TokenBatch};
 
@@ -173,10 +173,7 @@ fn check_prompt(prompt: &[u32], vocab: usize) -> Result<(), Error> {
 
 /// Logits after the last token of every row, `[rows × vocab]`, on the host.
 fn last_logits<M: CausalLm>(model: &M, batch: &TokenBatch, cache: &mut KvCache) -> Result<Vec<f32>, Error> {
-    let hidden: Tensor<3> = model.hidden_states(batch, Some(cache));
-    let [rows, seq, width] = hidden.dims();
-    let last = hidden.narrow(1, seq - 1, 1).reshape([rows, width]);
-    let data: TensorData = model.logits(last).into_data_as::<f32>();
+    let data: TensorData = model.next_logits(batch, Some(cache)).into_data_as::<f32>();
     data.as_slice::<f32>()
         .map(<[f32]>::to_vec)
         .map_err(|error| Error::TensorRead { reason: format!("{error:?}") })

@@ -46,7 +46,8 @@ impl<M: CausalLm, O: Objective<M>> MicroBatch<'_, M, O> {
         self.draws.stage(&device, 0, || self.model.embed(self.batch.tokens.ids_tensor(&device)))
     }
 
-    /// One decoder layer of `model`, the model itself or one that is the same but for its gradients.
+    /// One decoder layer of `model`, the model itself or one that is the same but for its gradients. The last one's result is that of the
+    /// batch's `rows`, `[1, rows, hidden]`.
     pub(crate) fn decoder_layer(
         &self,
         model: &M,
@@ -54,15 +55,21 @@ impl<M: CausalLm, O: Objective<M>> MicroBatch<'_, M, O> {
         hidden: Tensor<3>,
         context: &M::Context,
     ) -> Tensor<3> {
-        let run = || model.decoder_layer(index, hidden, context, None);
-        self.draws.stage(&self.model.device(), 1 + index, run)
+        let device = self.model.device();
+        let run = || {
+            if index + 1 < model.num_layers() {
+                return model.decoder_layer(index, hidden, context, None);
+            }
+            model.decoder_layer_rows(index, hidden, &self.batch.rows_tensor(&device), context, None)
+        };
+        self.draws.stage(&device, 1 + index, run)
     }
 
-    /// The loss, which must be finite, from the residual stream after the last layer. The surrogate is divided by `weight`, and there only
+    /// The loss, which must be finite, from what the last layer gave. The surrogate is divided by `weight`, and there only
     /// when it depends on something that is trained.
     pub(crate) fn loss(&self, hidden: Tensor<3>) -> Result<Loss, Error> {
         let stage = 1 + self.model.num_layers();
-        let hidden = self.model.final_norm(hidden);
+        let hidden = self.model.final_norm(hidden).squeeze_dim(0);
         let run = || self.objective.loss_of_hidden(self.model, hidden, self.batch);
         let Loss { sum, surrogate } = self.draws.stage(&self.model.device(), stage, run)?;
         finite("the loss", sum, self.step, std::slice::from_ref(self.batch))?;

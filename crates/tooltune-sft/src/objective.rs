@@ -22,11 +22,12 @@ pub struct Loss {
 ///
 /// It sees the final hidden states, not how they came about: the trainer may have kept the activations of the layers or not.
 pub trait Objective<M: CausalLm>: Sync {
-    /// The loss of `batch`, for which `model` has computed `hidden`, `[batch, seq, hidden]` after the final norm.
+    /// The loss of `batch`, for which `model` has computed `hidden`, `[rows, hidden]` after the final norm: that of the batch's `rows`, in their
+    /// order. There is no other, as nothing is computed in the last layer for tokens without a target.
     ///
     /// # Errors
     /// [`Error::TensorRead`].
-    fn loss_of_hidden(&self, model: &M, hidden: Tensor<3>, batch: &SampleBatch) -> Result<Loss, Error>;
+    fn loss_of_hidden(&self, model: &M, hidden: Tensor<2>, batch: &SampleBatch) -> Result<Loss, Error>;
 
     /// Rows whose logits exist at a time, for the estimate of memory.
     fn chunk_rows(&self) -> usize;
@@ -39,7 +40,8 @@ pub trait Objective<M: CausalLm>: Sync {
         if batch.rows.is_empty() {
             return Ok(Loss { sum: 0.0, surrogate: None });
         }
-        self.loss_of_hidden(model, model.hidden_states(&batch.tokens, None), batch)
+        let rows = batch.rows_tensor(&model.device());
+        self.loss_of_hidden(model, model.hidden_rows(&batch.tokens, &rows, None), batch)
     }
 }
 
@@ -61,14 +63,12 @@ impl<M: CausalLm> Objective<M> for MaskedCrossEntropy {
         self.chunk_rows
     }
 
-    fn loss_of_hidden(&self, model: &M, hidden: Tensor<3>, batch: &SampleBatch) -> Result<Loss, Error> {
+    fn loss_of_hidden(&self, model: &M, hidden: Tensor<2>, batch: &SampleBatch) -> Result<Loss, Error> {
         if batch.rows.is_empty() {
             return Ok(Loss { sum: 0.0, surrogate: None });
         }
         let device = model.device();
-        let [rows, seq, width] = hidden.dims();
-        let trained = hidden.reshape([rows * seq, width]).select(0, batch.rows_tensor(&device));
-        let head = model.head(&trained);
+        let head = model.head(&hidden);
         let updates = head.updates.clone();
         let tracked_weight = head.weight.tracked();
         let gradients = match (device.is_autodiff(), tracked_weight.is_some()) {
@@ -79,10 +79,10 @@ impl<M: CausalLm> Objective<M> for MaskedCrossEntropy {
         let plain = device.clone().without_autodiff();
         let head = head.without_autodiff();
         let (targets, weights) = (batch.targets_tensor(&plain), batch.weights_tensor(&plain));
-        let inner = trained.clone().without_autodiff();
+        let inner = hidden.clone().without_autodiff();
         let loss = chunked_cross_entropy(&inner, &head, &targets, &weights, self.chunk_rows, gradients);
-        // d(trained · g) / d trained = g: the chain rule takes over where the chunks end.
-        let mut surrogate = loss.hidden_gradient.map(|g| (trained * Tensor::from_inner(g)).sum());
+        // d(hidden · g) / d hidden = g: the chain rule takes over where the chunks end.
+        let mut surrogate = loss.hidden_gradient.map(|g| (hidden * Tensor::from_inner(g)).sum());
         if let (Some(weight), Some(gradient)) = (tracked_weight, loss.weight_gradient) {
             let term = (weight * Tensor::from_inner(gradient)).sum();
             surrogate = surrogate.map(|sum| sum + term);
