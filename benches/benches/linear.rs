@@ -70,23 +70,29 @@ fn one_after_the_other(criterion: &mut Criterion, [outputs, inputs]: [usize; 2])
     let weights: Vec<Tensor<2>> = (0..WEIGHTS as u64)
         .map(|seed| Random::new(seed).matrix([outputs, inputs], 0.02, DType::BF16, &device))
         .collect();
+    let quantized: Vec<_> = weights
+        .iter()
+        .map(|weight| QuantizedWeight::quantize(weight.clone().cast(DType::F32)).expect("finite"))
+        .collect();
     for rows in [512, 256, 128, 8, 1] {
         let mut random = Random::new(100);
         let x = random.matrix([rows, inputs], 1.0, DType::F32, &device);
         let g = random.matrix([rows, outputs], 1.0, DType::F32, &device);
         let mut group = group(criterion, &format!("linear/{outputs}x{inputs}/rows_{rows}"));
         group.throughput(Throughput::Elements((2 * rows * outputs * inputs) as u64));
-        let directions: [(&str, &Tensor<2>, fn(Tensor<2>, Tensor<2>) -> Tensor<2>); 2] =
-            [("forward", &x, linear), ("backward", &g, linear_transposed)];
-        for (name, rows, product) in directions {
-            let mut next = weights.iter().cycle();
-            group.bench_function(format!("bf16/{name}/from_memory"), |b| {
+        let mut in_turn = |name: &str, product: &dyn Fn(usize) -> Tensor<2>| {
+            let mut next = (0..WEIGHTS).cycle();
+            group.bench_function(format!("{name}/from_memory"), |b| {
                 b.iter(|| {
-                    black_box(next.next().map(|weight| product(rows.clone(), weight.clone())));
+                    black_box(next.next().map(product));
                     sync(&device);
                 });
             });
-        }
+        };
+        in_turn("bf16/forward", &|index| linear(x.clone(), weights[index].clone()));
+        in_turn("bf16/backward", &|index| linear_transposed(g.clone(), weights[index].clone()));
+        in_turn("q8/forward", &|index| linear_q8(x.clone(), &quantized[index]));
+        in_turn("q8/backward", &|index| linear_q8_transposed(g.clone(), &quantized[index]));
         group.finish();
     }
 }

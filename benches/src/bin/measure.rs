@@ -17,8 +17,8 @@ use tooltune::lora::{LoraConfig, ParameterCount, attach};
 use tooltune::sft::memory::peak_bytes;
 use tooltune::sft::trainer::accumulate;
 use tooltune::sft::{
-    ExecutionConfig, GradientCheckpointing, MaskedCrossEntropy, OptimizerConfig, Sample, SampleBatch,
-    TrainingConfig, gradients,
+    BatchSize, ExecutionConfig, GradientCheckpointing, MaskedCrossEntropy, OptimizerConfig, Plan, Sample,
+    SampleBatch, TrainingConfig, gradients,
 };
 use tooltune_benches::process::{Usage, reset_peak, resident_bytes};
 use tooltune_benches::random::Random;
@@ -58,7 +58,8 @@ struct Args {
     /// train: lengths are drawn from seq / 8 to seq.
     #[arg(long)]
     varlen: bool,
-    /// train: `none` pads the samples of a step, `rows` lays them end to end in one row, isolated from one another.
+    /// train: `none` pads the samples of a step, `rows` lays them end to end in one row, isolated from one another. `bfd` draws eight times as
+    /// many samples, with lengths as `--varlen`, and packs them into rows of `seq` tokens, best fit decreasing; a step has `batch` rows.
     #[arg(long, value_enum, default_value = "none")]
     packing: Packing,
     /// train: dropout on the adapters' input.
@@ -116,6 +117,7 @@ enum LossOn {
 enum Packing {
     None,
     Rows,
+    Bfd,
 }
 
 fn main() -> ExitCode {
@@ -251,16 +253,16 @@ fn train(
     let execution = ExecutionConfig { gradient_checkpointing, ..ExecutionConfig::default() };
     let config = TrainingConfig { execution, ..TrainingConfig::default() };
     let mut optimizer = OptimizerConfig::default().build();
-    let mut random = Random::new(1);
+    let batches = random_batches(args, model.config.vocab_size)?;
     let (mut measured, mut losses) = (Measured::default(), Vec::new());
     let (mut gradient_secs, mut optimizer_secs, mut padded) = (Vec::new(), Vec::new(), Vec::new());
-    for step in 0..args.warmup + args.steps {
+    for (step, batch) in batches.iter().enumerate() {
         if step == args.warmup {
             measured.begin();
         }
-        let batch = [random_batch(args, &mut random, model.config.vocab_size)?];
+        let batch = std::slice::from_ref(batch);
         let start = Instant::now();
-        let (loss, grads) = accumulate(&model, &batch, &MaskedCrossEntropy::default(), &config, step + 1)?;
+        let (loss, grads) = accumulate(&model, batch, &MaskedCrossEntropy::default(), &config, step + 1)?;
         sync(device);
         let computed = Instant::now();
         let norm = gradients::global_norm(&model, &grads)?;
@@ -286,10 +288,48 @@ fn train(
     Ok(measured)
 }
 
-fn random_batch(args: &Args, random: &mut Random, vocab: usize) -> Result<SampleBatch, Box<dyn Error>> {
-    let mut samples = Vec::with_capacity(args.batch);
-    for _ in 0..args.batch {
-        let length = if args.varlen { random.between(args.seq / 8, args.seq).max(1) } else { args.seq };
+/// The batch of every step, those of the warm-up first.
+fn random_batches(args: &Args, vocab: usize) -> Result<Vec<SampleBatch>, Box<dyn Error>> {
+    let mut random = Random::new(1);
+    let steps = args.warmup + args.steps;
+    if args.packing != Packing::Bfd {
+        let batch = |_| {
+            let samples = random_samples(args, args.batch, &mut random, vocab)?;
+            let samples: Vec<&Sample> = samples.iter().collect();
+            Ok(match args.packing {
+                Packing::Rows => SampleBatch::collate_packed(&[samples], 0),
+                Packing::None | Packing::Bfd => SampleBatch::collate(&samples, 0),
+            })
+        };
+        return (0..steps).map(batch).collect();
+    }
+    let samples = random_samples(args, 8 * args.batch * steps, &mut random, vocab)?;
+    let config = TrainingConfig {
+        batch_size: BatchSize::Samples(args.batch),
+        gradient_accumulation_steps: 1,
+        max_length: args.seq,
+        execution: ExecutionConfig { packing: true, ..ExecutionConfig::default() },
+        ..TrainingConfig::default()
+    };
+    let plan = Plan::new(&samples, &config);
+    let batches = plan.steps.iter().flatten().take(steps).map(|batch| batch.collate(&samples, 0));
+    let batches: Vec<_> = batches.collect();
+    if batches.len() < steps {
+        return Err(format!("{} rows were packed for {steps} steps: use a longer --seq", batches.len()).into());
+    }
+    Ok(batches)
+}
+
+fn random_samples(
+    args: &Args,
+    count: usize,
+    random: &mut Random,
+    vocab: usize,
+) -> Result<Vec<Sample>, Box<dyn Error>> {
+    let varied = args.varlen || args.packing == Packing::Bfd;
+    let mut samples = Vec::with_capacity(count);
+    for _ in 0..count {
+        let length = if varied { random.between(args.seq / 8, args.seq).max(1) } else { args.seq };
         let trained_from = match args.loss_on {
             LossOn::All => 0,
             LossOn::Half => length / 2,
@@ -297,11 +337,7 @@ fn random_batch(args: &Args, random: &mut Random, vocab: usize) -> Result<Sample
         let weights = (0..length).map(|token| if token >= trained_from { 1.0 } else { 0.0 }).collect();
         samples.push(Sample::new("random", random.ids(length, vocab), weights)?);
     }
-    let samples: Vec<&Sample> = samples.iter().collect();
-    Ok(match args.packing {
-        Packing::None => SampleBatch::collate(&samples, 0),
-        Packing::Rows => SampleBatch::collate_packed(&[samples], 0),
-    })
+    Ok(samples)
 }
 
 fn infer<M: CausalLm>(

@@ -155,6 +155,30 @@ pub const ROWS: &[Row] = &[
         REAL_TOKENS
     ),
     row!(
+        "train-small-f32-packed",
+        "train `small`, rows of at most 1024 tokens packed from samples of 128 to 1024, f32",
+        None,
+        "--mode train --shape small --dtype f32 --seq 1024 --packing bfd",
+        Other::Peer("--mode trl --shape small --dtype f32 --seq 1024 --packing bfd"),
+        REAL_TOKENS
+    ),
+    row!(
+        "train-small-bf16-packed",
+        "train `small`, rows of at most 1024 tokens packed from samples of 128 to 1024, bf16",
+        None,
+        "--mode train --shape small --dtype bf16 --seq 1024 --packing bfd",
+        Other::Peer("--mode trl --shape small --dtype bf16 --seq 1024 --packing bfd"),
+        REAL_TOKENS
+    ),
+    row!(
+        "train-2b-f32-plain",
+        "train Gemma-2-2B, 256 tokens, f32, plain loop",
+        None,
+        "--mode train --shape 2b --dtype f32 --seq 256 --steps 2 --warmup 1",
+        Other::Peer("--mode plain --shape 2b --dtype f32 --seq 256 --steps 2 --warmup 1"),
+        STEP
+    ),
+    row!(
         "train-2b-bf16-plain",
         "train Gemma-2-2B, 256 tokens, bf16, plain loop",
         None,
@@ -179,6 +203,14 @@ pub const ROWS: &[Row] = &[
         "--mode train --shape 2b --dtype bf16 --seq 256 --steps 3 --warmup 1",
         Other::Peer("--mode trl --gc --shape 2b --dtype bf16 --seq 256 --steps 3 --warmup 1"),
         STEP
+    ),
+    row!(
+        "infer-2b-f32",
+        "Gemma-2-2B, f32, 128 tokens and 8 more",
+        None,
+        "--mode infer --shape 2b --dtype f32 --seq 128 --decode 8 --steps 2 --warmup 1",
+        Other::Peer("--mode infer --shape 2b --dtype f32 --seq 128 --decode 8 --steps 2 --warmup 1"),
+        PREFILL_AND_DECODE
     ),
     row!(
         "infer-2b-bf16",
