@@ -43,6 +43,9 @@ pub trait CausalLm: Module {
 
     /// One decoder layer of whose result only some rows of `batch · seq` are wanted, as of the last one: `[1, rows, hidden]`. These tokens
     /// see all the others as ever. A model that overrides this computes nothing else for the others.
+    ///
+    /// # Panics
+    /// When a row is out of range.
     fn decoder_layer_rows(
         &self,
         index: usize,
@@ -87,6 +90,9 @@ pub trait CausalLm: Module {
     }
 
     /// As [`hidden_states`](Self::hidden_states), of some tokens only, given as rows of `batch · seq`: `[rows, hidden]`.
+    ///
+    /// # Panics
+    /// When a row is out of range.
     fn hidden_rows(
         &self,
         batch: &TokenBatch,
@@ -107,6 +113,9 @@ pub trait CausalLm: Module {
     }
 
     /// Logits after the last token of every row of the batch, `[batch, vocab]`: what generation needs.
+    ///
+    /// # Panics
+    /// When the rows have no tokens.
     fn next_logits(&self, batch: &TokenBatch, cache: Option<&mut KvCache>) -> Tensor<2> {
         let ends = (1..=batch.batch()).map(|row| i32::try_from(row * batch.seq() - 1).unwrap_or(i32::MAX));
         let ends = Tensor::from_data(TensorData::new(ends.collect(), [batch.batch()]), &self.device());
