@@ -315,7 +315,9 @@ fn random_batches(args: &Args, vocab: usize) -> Result<Vec<SampleBatch>, Box<dyn
     let batches = plan.steps.iter().flatten().take(steps).map(|batch| batch.collate(&samples, 0));
     let batches: Vec<_> = batches.collect();
     if batches.len() < steps {
-        return Err(format!("{} rows were packed for {steps} steps: use a longer --seq", batches.len()).into());
+        return Err(
+            format!("{} rows were packed for {steps} steps: use a longer --seq", batches.len()).into()
+        );
     }
     Ok(batches)
 }
