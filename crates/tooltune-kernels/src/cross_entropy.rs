@@ -131,6 +131,8 @@ mod tests {
 
     #[test]
     fn matches_the_definition() {
+        // Plain operations round a little more: 4e-6 of the largest gradient.
+        let tolerance = if cfg!(feature = "cpu") { 2e-6 } else { 1e-5 };
         for (rows, vocab) in [(1, 1), (3, 5), (17, 300), (40, 9001)] {
             for cap in [None, Some(5.0), Some(30.0)] {
                 let (raw, targets, weights) = case(rows, vocab, 6.0);
@@ -138,10 +140,10 @@ mod tests {
                 let [losses, gradient] = defined(&values(&raw), &ids, &values(&weights), cap);
                 let actual = cross_entropy(raw, &targets, &weights, cap, true);
                 let losses = Tensor::<1>::from_floats(losses.as_slice(), &device());
-                assert_close("losses", &actual.losses, &losses, 2e-6);
+                assert_close("losses", &actual.losses, &losses, tolerance);
                 let gradient =
                     Tensor::<1>::from_floats(gradient.as_slice(), &device()).reshape([rows, vocab]);
-                assert_close("gradient", &actual.gradient.expect("asked for"), &gradient, 2e-6);
+                assert_close("gradient", &actual.gradient.expect("asked for"), &gradient, tolerance);
             }
         }
     }

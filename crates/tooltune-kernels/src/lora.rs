@@ -123,7 +123,7 @@ mod tests {
     use burn::tensor::DType;
 
     use super::*;
-    use crate::testing::{assert_close, device, random, values};
+    use crate::testing::{assert_close, device, random, seeded, values};
 
     /// rows, in, out, rank: one row, a block of rows, several, odd sizes.
     const SIZES: [[usize; 4]; 5] =
@@ -171,7 +171,7 @@ mod tests {
                         let w = tracked(random([outputs, inputs], 0.3, 3).cast(dtype));
                         let a = tracked(random([rank, inputs], 0.5, 4));
                         let b = tracked(random([outputs, rank], 0.5, 5));
-                        device().seed(9);
+                        let _drawing = seeded(9);
                         let [g, u, w_, a_, b_] = [&gate, &up, &w, &a, &b].map(Clone::clone);
                         let out = match one_step {
                             true => geglu_lora_linear(g, u, w_, a_, b_, 1.5, dropout),
@@ -197,7 +197,7 @@ mod tests {
     fn dropout_drops_its_share_and_the_gradient_knows_which() {
         let (rows, inputs, prob) = (200, 300, 0.3);
         let eye = Tensor::<2>::eye(inputs, &device());
-        device().seed(5);
+        let _drawing = seeded(5);
         let x = Tensor::<2>::ones([rows, inputs], &device()).autodiff().require_grad();
         let zero = Tensor::zeros([inputs, inputs], &device());
         let out = lora_linear(x.clone(), zero, eye.clone(), eye, 1.0, prob);
@@ -222,11 +222,11 @@ mod tests {
     #[test]
     fn gradients_with_dropout_are_the_slopes() {
         let sizes = [70, 30, 40, 4];
-        let seeded: Op = |x, w, a, b, s, p| {
-            device().seed(11);
+        let dropping: Op = |x, w, a, b, s, p| {
+            let _drawing = seeded(11);
             lora_linear(x, w, a, b, s, p)
         };
-        let [_, d_x, _, d_a, d_b] = run(seeded, sizes, DType::F32, 0.4);
+        let [_, d_x, _, d_a, d_b] = run(dropping, sizes, DType::F32, 0.4);
         let [rows, inputs, outputs, rank] = sizes;
         let inputs_of = || {
             [random([rows, inputs], 1.0, 1), random([rank, inputs], 0.5, 3), random([outputs, rank], 0.5, 4)]
@@ -238,7 +238,7 @@ mod tests {
                 moved[index] = moved[index].clone() + direction.clone() * (sign * 1e-2);
                 let [x, a, b] = moved;
                 let w = random([outputs, inputs], 0.3, 2);
-                let out = seeded(x, w, a, b, 1.5, 0.4);
+                let out = dropping(x, w, a, b, 1.5, 0.4);
                 (out * random([rows, outputs], 1.0, 99)).sum()
             };
             let slope = (moved(1.0) - moved(-1.0)) / 2e-2;
@@ -272,7 +272,7 @@ mod tests {
         let [x, w] = [random([40, 50], 1.0, 1), random([30, 50], 1.0, 2)];
         let [a, b] = [random([4, 50], 1.0, 3), random([30, 4], 1.0, 4)];
         let run = |seed| {
-            device().seed(seed);
+            let _drawing = seeded(seed);
             let call = || values(&lora_linear(x.clone(), w.clone(), a.clone(), b.clone(), 1.0, 0.5));
             [call(), call()]
         };

@@ -1,10 +1,20 @@
 //! What the tests of all kernels share.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use burn::tensor::{Device, Tensor};
 
 /// The device under test, without autodiff.
 pub(crate) fn device() -> Device {
     Device::flex()
+}
+
+/// Seeds the device. It has one stream of random numbers for all tests: the others that draw from it wait while the guard lives.
+pub(crate) fn seeded(seed: u64) -> MutexGuard<'static, ()> {
+    static DRAWING: Mutex<()> = Mutex::new(());
+    let guard = DRAWING.lock().unwrap_or_else(PoisonError::into_inner);
+    device().seed(seed);
+    guard
 }
 
 /// Reproducible values, normally distributed.

@@ -426,7 +426,7 @@ mod tests {
         let adapter = [[40, 601], [500, 601], [8, 601], [500, 8]].map(|shape| random(shape, 1.0, 6));
         let adapted = gradients([random(shape, 1.0, 1)], |[x]| {
             let [_, weight, lora_a, lora_b] = adapter.clone();
-            crate::testing::device().seed(3);
+            let _drawing = crate::testing::seeded(3);
             lora_linear(x, weight, lora_a, lora_b, 2.0, 0.1)
         });
         let targets = burn::tensor::Tensor::zeros([300], &crate::testing::device());
