@@ -296,10 +296,10 @@ fn random_batches(args: &Args, vocab: usize) -> Result<Vec<SampleBatch>, Box<dyn
         let batch = |_| {
             let samples = random_samples(args, args.batch, &mut random, vocab)?;
             let samples: Vec<&Sample> = samples.iter().collect();
-            Ok(match args.packing {
-                Packing::Rows => SampleBatch::collate_packed(&[samples], 0),
-                Packing::None | Packing::Bfd => SampleBatch::collate(&samples, 0),
-            })
+            if args.packing == Packing::Rows {
+                return Ok(SampleBatch::collate_packed(&[samples], 0));
+            }
+            Ok(SampleBatch::collate(&samples, 0))
         };
         return (0..steps).map(batch).collect();
     }
